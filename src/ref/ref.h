@@ -19,4 +19,7 @@ double ref_round(enum smelt_dtype dtype, double value);
 
 void ref_glu(DLTensor *out, const DLTensor *gate, const DLTensor *up, smelt_activation activation);
 
+void ref_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const DLTensor *k, const DLTensor *v,
+              const smelt_sdpa_options *options);
+
 #endif
