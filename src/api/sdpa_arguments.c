@@ -8,8 +8,7 @@
 
 static void check_window(struct smelt_call *call, const char *name, int64_t window)
 {
-    if (window < -1)
-        REJECT("options.%s: expected -1 (unlimited) or more, got %lld", name, (long long)window);
+    if (window < -1) REJECT("options.%s: expected -1 (unlimited) or more, got %lld", name, (long long)window);
 }
 
 smelt_status smelt_sdpa_read_options(struct smelt_call *call, struct smelt_sdpa_args *args,

@@ -45,8 +45,7 @@ int64_t ref_mask_element(const DLTensor *mask, int64_t b, int64_t h, int64_t i, 
     const int64_t index[4] = {b, h, i, j};
     int64_t flat = 0;
     for (int axis = 0; axis < mask->ndim; axis++)
-        flat =
-            flat * mask->shape[axis] + (mask->shape[axis] == 1 ? 0 : index[4 - mask->ndim + axis]);
+        flat = flat * mask->shape[axis] + (mask->shape[axis] == 1 ? 0 : index[4 - mask->ndim + axis]);
     return flat;
 }
 
@@ -56,9 +55,9 @@ bool ref_visible(const struct ref_attention *a, int64_t b, int64_t h, int64_t i,
     int64_t keys = o->kv_lengths ? (int64_t)ref_load(o->kv_lengths, b) : a->kv_len;
     /* in double: offsets and windows are any 64-bit numbers, and those near the end of the range decide
        nothing */
-    double offset = o->kv_offsets                        ? ref_load(o->kv_offsets, b)
+    double offset = o->kv_offsets                       ? ref_load(o->kv_offsets, b)
                     : o->kv_offset == SMELT_LOWER_RIGHT ? (double)(keys - a->q_len)
-                                                         : (double)o->kv_offset;
+                                                        : (double)o->kv_offset;
     double at = (double)i + offset;
     if (j >= keys) return false;
     if (o->causal && (double)j > at) return false;
@@ -104,7 +103,8 @@ static void query(const struct ref_attention *a, DLTensor *out, DLTensor *lse, i
     double total = most == -INFINITY ? 0 : exp(sink - most);
     for (int64_t d = 0; d < a->value_dim; d++) sum[d] = isnan(most) ? most : 0;
     for (int64_t j = 0; j < a->kv_len && most > -INFINITY; j++) {
-        if (!ref_visible(a, b, h, i, j)) continue;
+        if (scores[j] == -INFINITY)
+            continue; /* not visible, or without weight: its value row does not count */
         double p = exp(scores[j] - most);
         const double *v = a->v + ref_key_row(a, b, h, j) * a->value_dim;
         total += p;
@@ -123,8 +123,7 @@ void ref_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const DLTensor *k
     if (!scores) abort();
     for (int64_t b = 0; b < a.batch; b++)
         for (int64_t h = 0; h < a.heads; h++)
-            for (int64_t i = 0; i < a.q_len; i++)
-                query(&a, out, lse, b, h, i, scores, scores + a.kv_len);
+            for (int64_t i = 0; i < a.q_len; i++) query(&a, out, lse, b, h, i, scores, scores + a.kv_len);
     free(scores);
     ref_attention_free(&a);
 }
