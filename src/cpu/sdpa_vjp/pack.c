@@ -85,10 +85,10 @@ static void pack_query(const struct vjp_plan *plan, struct vjp_work *work, int64
     const struct smelt_view *dout = plan->args->dout;
     struct vjp_queries *q = &work->queries;
     int64_t width = plan->kernels->deep_rows;
-    put_zero(plan, q, r, work->line);
     q->left[r] = vjp_left(plan, work, b, h, i, &q->lse[r]);
     smelt_sdpa_visible(a, smelt_sdpa_keys(a, b), smelt_sdpa_offset(a, b), i, &q->first[r], &q->end[r]);
     if (q->lse[r] == -INFINITY) q->first[r] = q->end[r] = 0;
+    if (q->first[r] >= q->end[r] || !dout) put_zero(plan, q, r, work->line);
     if (q->first[r] >= q->end[r]) return;
     bool finite = vjp_load(plan, a->q, vjp_at(a->q, b, h, i), work->line, a->dim);
     put_deep(q->deep, r, width, work->line, a->scale, a->dim);
@@ -134,7 +134,7 @@ void vjp_pack_keys(const struct vjp_plan *plan, struct vjp_work *work, int64_t b
         bool finite = vjp_load(plan, a->k, vjp_at(a->k, b, head, key + j), work->line, a->dim);
         put_deep(keys->deep, j, width, work->line, 1, a->dim);
         put_flat(plan, keys->flat, j, work->line, finite, a->dim);
-        if (a->value_dim == 0) continue;
+        if (!plan->args->dout || a->value_dim == 0) continue;
         vjp_load(plan, a->v, vjp_at(a->v, b, head, key + j), work->line, a->value_dim);
         put_deep(keys->deep_values, j, width, work->line, 1, a->value_dim);
     }
