@@ -7,5 +7,6 @@
 #include <smelt/smelt.h>
 
 int command_check(int argc, char **argv);
+int command_bench(int argc, char **argv);
 
 #endif

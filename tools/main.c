@@ -10,6 +10,7 @@ static int usage(FILE *stream)
     fprintf(stream, "usage: smelt COMMAND [OPTION...]\n\n"
                     "  info                 back ends, ISA, devices, cache, compiler\n"
                     "  check [OP...]        every kernel against the reference\n"
+                    "  bench [OP...]        speed beside the limits of the machine\n"
                     "\nsmelt --version prints the version; man smelt tells the rest.\n");
     return stream == stdout ? 0 : 2;
 }
@@ -20,6 +21,7 @@ int main(int argc, char **argv)
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) return usage(stdout);
     if (!strcmp(argv[1], "--version")) return printf("smelt %s\n", smelt_version()) < 0;
     if (!strcmp(argv[1], "check")) return command_check(argc - 1, argv + 1);
+    if (!strcmp(argv[1], "bench")) return command_bench(argc - 1, argv + 1);
     fprintf(stderr, "smelt: unknown command \"%s\"\n", argv[1]);
     return usage(stderr);
 }
