@@ -122,6 +122,7 @@ void bench_time(struct bench *b, const struct bench_work *work, smelt_status (*c
 {
     struct budget budget = b->quick ? (struct budget){0.1, 3, 2} : (struct budget){0.8, 5, 2};
     b->row.work = *work;
+    if (b->request->begin) b->request->begin(&b->row, b->request->user);
     smelt_status status = measure(&b->row.result, work, budget, call, argument, NULL, NULL);
     if (status != SMELT_OK) {
         b->failed++;
@@ -129,6 +130,17 @@ void bench_time(struct bench *b, const struct bench_work *work, smelt_status (*c
                  smelt_last_error());
     }
     b->request->report(&b->row, b->request->user);
+}
+
+double bench_rate(const struct bench_row *row, double seconds)
+{
+    double amount = bench_counts_flops(&row->work) ? row->work.flops : row->work.bytes;
+    return seconds > 0 ? 1e-9 * amount / seconds : 0;
+}
+
+double bench_share(const struct bench_row *row)
+{
+    return row->result.limit > 0 ? bench_rate(row, row->result.seconds) / row->result.limit : 0;
 }
 
 bool bench_has(const char *operation)

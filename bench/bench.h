@@ -87,6 +87,7 @@ struct bench_request {
     int operation_count;
     int dtype; /* -1: all */
     bool quick, rivals;
+    void (*begin)(const struct bench_row *row, void *user);  /* before a row is measured, or NULL */
     void (*report)(const struct bench_row *row, void *user); /* after every row */
     void *user;
 };
@@ -112,6 +113,22 @@ double bench_bytes(const DLTensor *tensor);
 
 /* Times the call, its limit and the rivals by turns, and reports the row. */
 void bench_time(struct bench *b, const struct bench_work *work, smelt_status (*call)(void *), void *argument);
+
+static inline bool bench_counts_flops(const struct bench_work *work)
+{
+    return work->limit == BENCH_FMA || work->limit == BENCH_DOT;
+}
+/* GFLOP/s or GB/s of so many seconds, and the share of the row's limit (0 where it has none). */
+double bench_rate(const struct bench_row *row, double seconds);
+double bench_share(const struct bench_row *row);
+
+/* The usual limits of this machine, one after the other, a second in all. */
+struct bench_machine_limit {
+    const char *name, *unit; /* "read", "GB/s" */
+    double value;
+};
+enum { BENCH_MACHINE_LIMITS = 8 };
+int bench_machine_limits(struct bench_machine_limit limits[BENCH_MACHINE_LIMITS], bool quick);
 
 /* All rows asked for. Returns the number of rows that failed. */
 int bench_run(const struct bench_request *request);

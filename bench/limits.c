@@ -124,3 +124,36 @@ void limit_end(struct limit *limit, struct bench_result *result)
         result->limit_name = streaming ? "stream, streaming stores" : "stream, ordinary stores";
     for (int s = 0; s < LIMIT_STREAMS; s++) free(limit->memory[s]);
 }
+
+static void one_limit(struct bench_machine_limit *at, const char *name, const struct bench_work *work,
+                      int loop, bool quick)
+{
+    struct limit limit;
+    at->name = name, at->unit = bench_counts_flops(work) ? "GFLOP/s" : "GB/s", at->value = 0;
+    if (!limit_begin(&limit, work)) return;
+    for (int i = 0; i < (quick ? 3 : 7); i++) limit_sample(&limit);
+    double median = series_median(&limit.rate[loop]);
+    if (median > 0) at->value = 1e-9 / median;
+    struct bench_result unused;
+    limit_end(&limit, &unused);
+}
+
+int bench_machine_limits(struct bench_machine_limit limits[BENCH_MACHINE_LIMITS], bool quick)
+{
+    double stream = quick ? 64e6 : 128e6; /* bytes of one stream */
+    const struct bench_work read = {.limit = BENCH_READ, .bytes = stream},
+                            copy = {.limit = BENCH_MEMORY, .inputs = 1, .outputs = 1, .bytes = 2 * stream},
+                            triad = {.limit = BENCH_MEMORY, .inputs = 2, .outputs = 1, .bytes = 3 * stream},
+                            cache = {.limit = BENCH_CACHE, .bytes = 512 << 10}, fma = {.limit = BENCH_FMA},
+                            dot = {.limit = BENCH_DOT};
+    int count = 0;
+    one_limit(&limits[count++], "read", &read, 0, quick);
+    one_limit(&limits[count++], "copy, ordinary stores", &copy, 0, quick);
+    one_limit(&limits[count++], "copy, streaming stores", &copy, 1, quick);
+    one_limit(&limits[count++], "triad, ordinary stores", &triad, 0, quick);
+    one_limit(&limits[count++], "triad, streaming stores", &triad, 1, quick);
+    one_limit(&limits[count++], "copy in L2", &cache, 0, quick);
+    one_limit(&limits[count++], "float32 multiply-add", &fma, 0, quick);
+    if (limit_run_chains(LIMIT_DOT, 1)) one_limit(&limits[count++], "bfloat16 dot", &dot, 0, quick);
+    return count;
+}
