@@ -19,4 +19,12 @@ double ref_round(enum smelt_dtype dtype, double value);
 
 void ref_glu(DLTensor *out, const DLTensor *gate, const DLTensor *up, smelt_activation activation);
 
+void ref_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const DLTensor *k, const DLTensor *v,
+              const smelt_sdpa_options *options);
+/* The outputs that are NULL are left out; dout and dlse that are NULL count as 0. */
+void ref_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *dmask, DLTensor *dsinks,
+                  const DLTensor *q, const DLTensor *k, const DLTensor *v, const DLTensor *out,
+                  const DLTensor *lse, const DLTensor *dout, const DLTensor *dlse,
+                  const smelt_sdpa_options *options);
+
 #endif

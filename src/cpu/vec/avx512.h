@@ -117,3 +117,11 @@ VEC vf vec_zip_high(vf a, vf b)
     const __m512i index = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
     return _mm512_permutex2var_ps(a, index, b);
 }
+
+/* 2^x in fewer steps than elsewhere: x - floor(x), and a * 2^floor(x), 0 where that would be subnormal. */
+#define VEC_HAS_SCALE
+VEC vf vec_fraction(vf x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+VEC vf vec_scale_floor(vf a, vf x)
+{
+    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ), a, x);
+}
