@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vector functions of every ISA of this machine against the C library in double precision: all float16 and
- * bfloat16 inputs, and random float32 of every magnitude. Errors in units in the last place of the exact value. */
+/* The vector functions of every ISA of this machine against the C library in double precision: all float16
+ * and bfloat16 inputs, and random float32 of every magnitude. Errors in units in the last place of the exact
+ * value. */
 #include "vec_math.h"
 
 #include <math.h>

@@ -52,4 +52,5 @@ LOOP(run_sin, sine)
 LOOP(run_cos, cosine)
 
 const struct vec_math SMELT_ISA_NAME(vec_math) = {{run_exp, run_log, run_tanh, run_sigmoid, run_sigmoid_rest,
-                                                   run_normal_integral, run_normal_density, run_sin, run_cos}};
+                                                   run_normal_integral, run_normal_density, run_sin,
+                                                   run_cos}};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions over the names of vec.h: our own polynomials (minimax fits with float32 coefficients), at most 2 ULP
- * in float32 where nothing else is said. tests/unit/vec_math.c measures them. */
+/* Functions over the names of vec.h: our own polynomials (minimax fits with float32 coefficients), at most 2
+ * ULP in float32 where nothing else is said. tests/unit/vec_math.c measures them. */
 #ifndef SMELT_CPU_VEC_MATH_H
 #define SMELT_CPU_VEC_MATH_H
 
@@ -20,8 +20,8 @@ VEC vf vec_scale_power(vf v, vf n)
 #endif
 }
 
-/* exp(x + tail) for a tail small beside ln 2: exp = 2^n exp(r), |r| <= ln(2)/2. exp(-inf) = 0, exp(inf) = inf, NaN
- * stays. */
+/* exp(x + tail) for a tail small beside ln 2: exp = 2^n exp(r), |r| <= ln(2)/2. exp(-inf) = 0, exp(inf) =
+ * inf, NaN stays. */
 VEC vf vec_exp_tail(vf x, vf tail)
 {
     x = vec_max(vec_set(-104.0f), vec_min(vec_set(89.0f), x)); /* NaN is the second operand: it stays */
@@ -99,9 +99,9 @@ VEC vf vec_sigmoid(vf x)
     return value;
 }
 
-/* The normal distribution at x: its integral up to x (half of erfc(-x / sqrt 2)), and exp(-x^2 / 2). In the lower
- * tail Phi = exp(-x^2/2) q(|x|), where q falls slowly and is a polynomial of u = (|x| - 4) / (|x| + 4) over
- * |x| + 4: the relative error stays small, about 4 ULP, down to where float32 ends. */
+/* The normal distribution at x: its integral up to x (half of erfc(-x / sqrt 2)), and exp(-x^2 / 2). In the
+ * lower tail Phi = exp(-x^2/2) q(|x|), where q falls slowly and is a polynomial of u = (|x| - 4) / (|x| + 4)
+ * over |x| + 4: the relative error stays small, about 4 ULP, down to where float32 ends. */
 VEC void vec_normal(vf x, vf *integral, vf *density)
 {
     vf size = vec_min(vec_set(15.0f), vec_abs(x)); /* beyond it all is 0; NaN stays */

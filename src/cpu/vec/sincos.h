@@ -15,7 +15,8 @@ VEC vf vec_reduce_angle(vf x, vf *r, vf *tail)
 #else
     /* Three parts of pi/2. The first difference is exact; the second keeps what rounding drops. */
     vf first = vec_fnma(n, vec_set(0x1.921fb6p+0f), x), product = vec_mul(n, vec_set(-0x1.777a5cp-25f));
-    vf low = vec_fnma(n, vec_set(-0x1.ee59dap-50f), vec_negate(vec_fma(n, vec_set(-0x1.777a5cp-25f), vec_negate(product))));
+    vf low = vec_fnma(n, vec_set(-0x1.ee59dap-50f),
+                      vec_negate(vec_fma(n, vec_set(-0x1.777a5cp-25f), vec_negate(product))));
     *r = vec_sub(first, product);
     *tail = vec_add(vec_sub(vec_sub(first, *r), product), low);
 #endif
