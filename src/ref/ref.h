@@ -44,5 +44,10 @@ void ref_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *dmask, DLT
                   const DLTensor *q, const DLTensor *k, const DLTensor *v, const DLTensor *out,
                   const DLTensor *lse, const DLTensor *dout, const DLTensor *dlse,
                   const smelt_sdpa_options *options);
+void ref_glu_vjp(DLTensor *dgate, DLTensor *dup, const DLTensor *gate, const DLTensor *up,
+                 const DLTensor *dout, smelt_activation activation);
+
+void ref_rope(DLTensor *out, const DLTensor *x, const smelt_rope_options *options);
+void ref_rope_vjp(DLTensor *dx, const DLTensor *dout, const smelt_rope_options *options);
 
 #endif
