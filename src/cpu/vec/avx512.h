@@ -61,6 +61,13 @@ VEC vf vec_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 VEC vf vec_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 VEC vf vec_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 VEC vf vec_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+/* 14 bits and a step of Newton: half the time of a division, right to 1 ULP for 1/v in the normal range. */
+VEC vf vec_reciprocal(vf v)
+{
+    vf guess = _mm512_rcp14_ps(v);
+    return _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(v, guess, _mm512_set1_ps(1.0f)), guess);
+}
+#define VEC_SCALE(v, n) _mm512_scalef_ps(v, n)
 VEC vf vec_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 VEC vf vec_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 VEC vf vec_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
