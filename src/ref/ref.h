@@ -56,5 +56,6 @@ void ref_moe_routing(DLTensor *expert_ids, DLTensor *weights, const DLTensor *lo
 void ref_moe_routing_vjp(DLTensor *dlogits, DLTensor *dper_expert_scale, const DLTensor *logits,
                          const DLTensor *per_expert_scale, const DLTensor *expert_ids,
                          const DLTensor *dweights, const smelt_moe_options *options);
+void ref_sdpa_merge(DLTensor *out, DLTensor *lse, const DLTensor *outs, const DLTensor *lses);
 
 #endif
