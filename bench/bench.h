@@ -130,7 +130,8 @@ struct bench_machine_limit {
 enum { BENCH_MACHINE_LIMITS = 8 };
 int bench_machine_limits(struct bench_machine_limit limits[BENCH_MACHINE_LIMITS], bool quick);
 
-/* All rows asked for. Returns the number of rows that failed. */
+/* All rows asked for. Returns the number of rows that failed; 1 where rivals are asked for and none is there.
+ */
 int bench_run(const struct bench_request *request);
 bool bench_has(const char *operation);
 
