@@ -98,6 +98,43 @@ void demo_prefill(struct demo *d)
     demo_time(d, &work, run_sdpa, &c);
 }
 
+struct merge_call {
+    DLTensor *out, *lse, *outs, *lses;
+};
+static smelt_status run_merge(void *argument)
+{
+    struct merge_call *c = argument;
+    return smelt_sdpa_merge(c->out, c->lse, c->outs, c->lses, NULL);
+}
+
+/* The cache in chunks, as context-parallel machines hold it: attention over each, then the merge. */
+static void merge_row(struct demo *d, const struct sdpa_call *whole)
+{
+    enum { CHUNKS = 8 };
+    demo_continue(d, "sdpa_merge", "8 chunks H32 D128");
+    int64_t outs[] = {CHUNKS, 1, HEADS, 1, HEAD_DIM}, lses[] = {CHUNKS, 1, HEADS, 1};
+    struct merge_call c = {demo_output(d, SMELT_BF16, 4, outs + 1), demo_output(d, SMELT_F32, 3, lses + 1),
+                           demo_output(d, SMELT_BF16, 5, outs), demo_output(d, SMELT_F32, 4, lses)};
+    for (int64_t n = 0; n < CHUNKS; n++) {
+        const int64_t keys[] = {0, 0, n * (CACHE / CHUNKS), 0},
+                      kv_count[] = {1, KV_HEADS, CACHE / CHUNKS, HEAD_DIM};
+        struct sdpa_call chunk = *whole;
+        DLTensor out = *c.out, lse = *c.lse;
+        out.data = (char *)c.outs->data + n * HEADS * HEAD_DIM * 2;
+        lse.data = (char *)c.lses->data + n * HEADS * 4;
+        chunk.out = &out, chunk.lse = &lse;
+        chunk.k = demo_slice(d, whole->k, keys, kv_count), chunk.v = demo_slice(d, whole->v, keys, kv_count);
+        if (!demo_run(d, run_sdpa, &chunk)) return;
+        demo_compare(d, 0);
+    }
+    if (!demo_run(d, run_merge, &c)) return;
+    struct sdpa_call merged = *whole;
+    merged.out = c.out;
+    for (int s = 0; s < DEMO_SAMPLES / 2; s++) compare_query(d, &merged, demo_sample(d, s, HEADS), 0);
+    struct bench_work work = {.limit = BENCH_CALL, .bytes = bench_bytes(c.outs) + bench_bytes(c.out)};
+    demo_time(d, &work, run_merge, &c);
+}
+
 void demo_decode(struct demo *d)
 {
     rope_row(d, 1, HEADS, CACHE - 1);
@@ -113,4 +150,5 @@ void demo_decode(struct demo *d)
     for (int s = 0; s < DEMO_SAMPLES / 2; s++) compare_query(d, &c, demo_sample(d, s, HEADS), 0);
     struct bench_work work = {.limit = BENCH_READ, .bytes = 2 * bench_bytes(c.k)};
     demo_time(d, &work, run_sdpa, &c);
+    merge_row(d, &c);
 }

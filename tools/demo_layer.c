@@ -123,4 +123,38 @@ static void glu_row(struct demo *d, int64_t tokens)
     demo_time(d, &work, run_glu, &c);
 }
 
-void demo_feed_forward(struct demo *d, int64_t tokens) { glu_row(d, tokens); }
+struct routing_call {
+    DLTensor *ids, *weights, *logits, *scale;
+};
+static smelt_status run_routing(void *argument)
+{
+    struct routing_call *c = argument;
+    return smelt_moe_routing(c->ids, c->weights, c->logits, c->scale, NULL, NULL);
+}
+
+static void routing_row(struct demo *d, int64_t tokens)
+{
+    char text[32];
+    int64_t shape[] = {tokens, EXPERTS}, chosen[] = {tokens, TOP_K}, experts[] = {EXPERTS};
+    snprintf(text, sizeof text, "%lld x %d top %d", (long long)tokens, EXPERTS, TOP_K);
+    demo_begin(d, "moe_routing", text);
+    struct routing_call c = {demo_output(d, SMELT_I32, 2, chosen), demo_output(d, SMELT_F32, 2, chosen),
+                             demo_input(d, SMELT_BF16, 2, shape), demo_input(d, SMELT_BF16, 1, experts)};
+    if (!demo_run(d, run_routing, &c)) return;
+    for (int s = 0; s < DEMO_SAMPLES; s++) {
+        int64_t row = demo_sample(d, s, tokens);
+        const int64_t first[] = {row, 0}, count[] = {1, EXPERTS}, top[] = {1, TOP_K};
+        DLTensor *ids = demo_slice(d, c.ids, first, top), *weights = demo_slice(d, c.weights, first, top);
+        ref_moe_routing(demo_wide(d, ids), demo_wide(d, weights), demo_slice(d, c.logits, first, count),
+                        c.scale, NULL);
+        demo_compare(d, 1e-5);
+    }
+    struct bench_work work = {.limit = tokens > 1 ? BENCH_READ : BENCH_CALL, .bytes = bench_bytes(c.logits)};
+    demo_time(d, &work, run_routing, &c);
+}
+
+void demo_feed_forward(struct demo *d, int64_t tokens)
+{
+    routing_row(d, tokens);
+    glu_row(d, tokens);
+}

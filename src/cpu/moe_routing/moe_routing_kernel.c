@@ -17,7 +17,8 @@ VEC void transpose(vf v[VEC_WIDTH])
     }
 }
 
-/* Logits as float32, one vector of rows per expert; lanes without a row repeat the last one. Returns the maxima. */
+/* Logits as float32, one vector of rows per expert; lanes without a row repeat the last one. Returns the
+ * maxima. */
 VEC vf load_columns(enum smelt_dtype t, const struct smelt_moe_lanes *r)
 {
     vf largest = vec_set(-INFINITY);
@@ -61,8 +62,8 @@ static vf load_rows(const struct smelt_moe_lanes *r)
     return load_columns(SMELT_F32, r);
 }
 
-/* Lists of the largest values, in descending order, as experts come by in ascending order. A value goes behind all
- * that are as large, so ties keep the lower index. */
+/* Lists of the largest values, in descending order, as experts come by in ascending order. A value goes
+ * behind all that are as large, so ties keep the lower index. */
 VEC void insert(vf *values, vf *ids, int64_t chosen, vf value, vf id)
 {
     for (int64_t k = chosen - 1; k > 0; k--) {

@@ -67,7 +67,6 @@ VEC vf vec_reciprocal(vf v)
     vf guess = _mm512_rcp14_ps(v);
     return _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(v, guess, _mm512_set1_ps(1.0f)), guess);
 }
-#define VEC_SCALE(v, n) _mm512_scalef_ps(v, n)
 VEC vf vec_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 VEC vf vec_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 VEC vf vec_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
@@ -128,6 +127,7 @@ VEC vf vec_zip_high(vf a, vf b)
 /* 2^x in fewer steps than elsewhere: x - floor(x), and a * 2^floor(x), 0 where that would be subnormal. */
 #define VEC_HAS_SCALE
 VEC vf vec_fraction(vf x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+VEC vf vec_scale_power(vf v, vf n) { return _mm512_scalef_ps(v, n); }
 VEC vf vec_scale_floor(vf a, vf x)
 {
     return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ), a, x);
