@@ -92,33 +92,6 @@ VEC vf vec_log(vf x)
     return vec_select(vec_is_nan(x), x, vec_select(kept, x, y));
 }
 
-/* 2^x for x up to 127: 0 where the result would be subnormal, NaN stays. The cheapest exponential: for
- * probabilities. */
-VEC vf vec_exp2(vf x)
-{
-#ifdef VEC_HAS_SCALE
-    vf r = vec_fraction(x), p = vec_set(0x1.e9750ap-10f);
-    p = vec_fma(p, r, vec_set(0x1.277850p-7f));
-    p = vec_fma(p, r, vec_set(0x1.c91ce8p-5f));
-    p = vec_fma(p, r, vec_set(0x1.ebdb56p-3f));
-    p = vec_fma(p, r, vec_set(0x1.62e4bap-1f));
-    p = vec_fma(p, r, vec_set(1.0f));
-    return vec_scale_floor(p, x);
-#else
-    vf bound = vec_max(vec_set(-127.0f), x), n = vec_round(bound), r = vec_sub(bound, n);
-    vf p = vec_set(0x1.41fbb8p-13f);
-    p = vec_fma(p, r, vec_set(0x1.5f3e54p-10f));
-    p = vec_fma(p, r, vec_set(0x1.3b2d4cp-7f));
-    p = vec_fma(p, r, vec_set(0x1.c6aee8p-5f));
-    p = vec_fma(p, r, vec_set(0x1.ebfbdcp-3f));
-    p = vec_fma(p, r, vec_set(0x1.62e430p-1f));
-    p = vec_fma(p, r, vec_set(1.0f));
-    vi power = vec_int_left(vec_int_add(vec_to_int(n), vec_int_set(127)), 23);
-    vf result = vec_mul(p, vec_of_bits(power)); /* NaN in p stays, whatever its power */
-    return vec_select(vec_less(x, vec_set(-126.0f)), vec_zero(), result);
-#endif
-}
-
 /* An odd polynomial near 0, 1 - 2 / (exp(2|x|) + 1) elsewhere. */
 VEC vf vec_tanh(vf x)
 {
