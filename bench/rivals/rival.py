@@ -59,8 +59,12 @@ def begin(engine, line):
 
 
 def sample(call, seconds):
-    times, start = [], time.perf_counter()
+    start = time.perf_counter()
     call()  # brings its data and code back after the others
+    once = time.perf_counter() - start
+    if once > 0.3:  # which such a call does in passing
+        return [once]
+    times, start = [], time.perf_counter()
     while not times or (time.perf_counter() - start < seconds and len(times) < 400):
         at = time.perf_counter()
         call()
