@@ -20,6 +20,12 @@ set(SMELT_FLAGS_neon "")
 # instruction has no counterpart (bfloat16 dot products).
 function(smelt_add_kernels target)
   file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cpu/*/*_kernel.c)
+  # Long polynomials on a few vectors at a time: gcc mixes their steps only when it schedules before it assigns registers.
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    set_source_files_properties(
+      ${PROJECT_SOURCE_DIR}/src/cpu/glu/glu_kernel.c ${PROJECT_SOURCE_DIR}/src/cpu/moe_routing/moe_routing_kernel.c
+      PROPERTIES COMPILE_OPTIONS "-fschedule-insns;-fno-sched-pressure")
+  endif()
   smelt_compile_per_isa(smelt_kernels SMELT_KERNEL_OBJECTS ${kernels})
   set(SMELT_KERNEL_OBJECTS ${SMELT_KERNEL_OBJECTS} PARENT_SCOPE)
 endfunction()
