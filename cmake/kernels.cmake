@@ -16,11 +16,25 @@ set(SMELT_FLAGS_avx512bf16 ${SMELT_FLAGS_avx512} -mavx512bf16)
 set(SMELT_FLAGS_avx512fp16 ${SMELT_FLAGS_avx512bf16} -mavx512fp16)
 set(SMELT_FLAGS_neon "")
 
-# A kernel file whose name ends in _kernel_<isa>.c would be for one ISA only; none is needed so far but where an
-# instruction has no counterpart (bfloat16 dot products).
+# A kernel file whose name ends in _kernel_<isa>.c is for one ISA only, where an instruction has no counterpart
+# (bfloat16 dot products). For tests on other machines that instruction can be emulated.
+set(SMELT_SINGLE_ISAS "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(SMELT_SINGLE_ISAS avx512bf16)
+endif()
+option(SMELT_EMULATE_BF16 "Tests: bfloat16 dot products by AVX-512 without BF16" OFF)
+if(SMELT_EMULATE_BF16)
+  add_compile_definitions(SMELT_EMULATE_BF16)
+  set(SMELT_FLAGS_avx512bf16 ${SMELT_FLAGS_avx512})
+endif()
+
 function(smelt_add_kernels target)
-  file(GLOB kernels CONFIGURE_DEPENDS src/cpu/*/*_kernel.c)
-  foreach(isa IN LISTS SMELT_KERNEL_ISAS)
+  foreach(isa IN LISTS SMELT_KERNEL_ISAS SMELT_SINGLE_ISAS)
+    if(isa IN_LIST SMELT_SINGLE_ISAS)
+      file(GLOB kernels CONFIGURE_DEPENDS src/cpu/*/*_kernel_${isa}.c)
+    else()
+      file(GLOB kernels CONFIGURE_DEPENDS src/cpu/*/*_kernel.c)
+    endif()
     add_library(smelt_kernels_${isa} OBJECT ${kernels})
     target_include_directories(smelt_kernels_${isa} PRIVATE include src)
     target_compile_definitions(smelt_kernels_${isa} PRIVATE SMELT_VEC=${isa})
