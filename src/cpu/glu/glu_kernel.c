@@ -1,24 +1,90 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* glu, compiled once per ISA. */
+/* glu and its gradient, compiled once per ISA. */
 #include "cpu/glu/glu_kernel.h"
 
 #include <smelt/glu.h>
 
 #include "cpu/vec/math.h"
 
-VEC vf activate(smelt_activation activation, vf gate)
+enum { UNROLL = 4 };
+
+/* 2 sqrt(2/pi) (g + 0.044715 g^3): gelu_tanh(g) = g sigmoid(this). */
+VEC vf tanh_argument(vf g)
 {
-    (void)activation;
-    return vec_div(gate, vec_add(vec_set(1.0f), vec_exp(vec_negate(gate))));
+    vf slope = vec_fma(vec_mul(g, g), vec_set(0x1.2444f2p-4f), vec_set(0x1.988454p+0f));
+    return vec_mul(g, slope);
 }
 
-VEC vf glu(smelt_activation activation, vf gate, vf up) { return vec_mul(activate(activation, gate), up); }
+/* activation(g) = g times this. */
+VEC vf gate_factor(smelt_activation activation, vf g)
+{
+    if (activation == SMELT_SILU) return vec_sigmoid(g);
+    if (activation == SMELT_GELU_TANH) return vec_sigmoid(tanh_argument(g));
+    vf integral, density;
+    vec_normal(g, &integral, &density);
+    return integral;
+}
+
+/* The same with the derivative of the activation. */
+VEC vf gate_derivative(smelt_activation activation, vf g, vf *derivative)
+{
+    vf factor, rest;
+    if (activation == SMELT_GELU) { /* density without its 1 / sqrt(2 pi) */
+        vec_normal(g, &factor, &rest);
+        *derivative = vec_fma(vec_mul(g, rest), vec_set(0x1.988454p-2f), factor);
+        return factor;
+    }
+    if (activation == SMELT_SILU) {
+        vec_sigmoid_pair(g, &factor, &rest);
+        *derivative = vec_mul(factor, vec_fma(g, rest, vec_set(1.0f)));
+        return factor;
+    }
+    vec_sigmoid_pair(tanh_argument(g), &factor, &rest);
+    /* beyond 30 factor * rest is 0: the bound only keeps the square finite */
+    vf near = vec_max(vec_set(-30.0f), vec_min(vec_set(30.0f), g));
+    vf slope = vec_fma(vec_mul(near, near), vec_set(0x1.b6676cp-3f), vec_set(0x1.988454p+0f));
+    *derivative = vec_fma(vec_mul(g, vec_mul(factor, rest)), slope, factor);
+    return factor;
+}
+
+VEC vf glu(smelt_activation activation, vf gate, vf up)
+{
+    return vec_mul(vec_mul(gate, gate_factor(activation, gate)), up);
+}
+
+/* The whole vector, or its first n elements where n is not 0. */
+VEC void put(enum smelt_dtype t, void *out, int64_t i, vf v, int64_t n, bool stream)
+{
+    if (n)
+        vec_store_part(t, out, i, v, n);
+    else if (stream)
+        vec_stream(t, out, i, v);
+    else
+        vec_store(t, out, i, v);
+}
 
 VEC void glu_part(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
                   int64_t i, int64_t n)
 {
     vf value = glu(a, vec_load_part(t, gate, i, n), vec_load_part(t, up, i, n));
     vec_store_part(t, out, i, value, n);
+}
+
+/* Whole vectors from i on, several at a time: one alone is a long chain of dependent steps, and a processor
+ * does not look far enough ahead to fill its units with the next ones. Returns where it stopped. */
+VEC int64_t glu_whole(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
+                      int64_t i, int64_t n, int vectors, bool stream)
+{
+    for (; i + vectors * VEC_WIDTH <= n; i += vectors * VEC_WIDTH) {
+        vf g[UNROLL], u[UNROLL];
+        for (int v = 0; v < vectors; v++) {
+            g[v] = vec_load(t, gate, i + v * VEC_WIDTH);
+            u[v] = vec_load(t, up, i + v * VEC_WIDTH);
+        }
+        for (int v = 0; v < vectors; v++) g[v] = glu(a, g[v], u[v]);
+        for (int v = 0; v < vectors; v++) put(t, out, i + v * VEC_WIDTH, g[v], 0, stream);
+    }
+    return i;
 }
 
 VEC void glu_loop(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
@@ -29,13 +95,55 @@ VEC void glu_loop(smelt_activation a, enum smelt_dtype t, void *out, const void 
         int64_t head = vec_stream_head(t, out);
         if (head > n) head = n;
         if (head) glu_part(a, t, out, gate, up, 0, head);
-        for (i = head; i + VEC_WIDTH <= n; i += VEC_WIDTH)
-            vec_stream(t, out, i, glu(a, vec_load(t, gate, i), vec_load(t, up, i)));
+        i = glu_whole(a, t, out, gate, up, head, n, UNROLL, true);
         vec_stream_fence();
     }
-    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH)
-        vec_store(t, out, i, glu(a, vec_load(t, gate, i), vec_load(t, up, i)));
+    i = glu_whole(a, t, out, gate, up, i, n, UNROLL, false);
+    i = glu_whole(a, t, out, gate, up, i, n, 1, false);
     if (i < n) glu_part(a, t, out, gate, up, i, n - i);
+}
+
+/* A few vectors of the gradient from element i on, or the first n < VEC_WIDTH elements of one. Either output
+ * may be NULL. */
+VEC void vjp_step(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
+                  int vectors, int64_t n, bool stream)
+{
+    vf dgate[UNROLL], dup[UNROLL];
+    for (int v = 0; v < vectors; v++) {
+        int64_t at = i + v * VEC_WIDTH;
+        vf gate = n ? vec_load_part(t, p->gate, at, n) : vec_load(t, p->gate, at);
+        vf up = n ? vec_load_part(t, p->up, at, n) : vec_load(t, p->up, at);
+        vf dout = n ? vec_load_part(t, p->dout, at, n) : vec_load(t, p->dout, at);
+        vf derivative, factor = gate_derivative(a, gate, &derivative);
+        dgate[v] = vec_mul(dout, vec_mul(up, derivative)), dup[v] = vec_mul(dout, vec_mul(gate, factor));
+    }
+    for (int v = 0; v < vectors; v++) {
+        if (p->dgate) put(t, p->dgate, i + v * VEC_WIDTH, dgate[v], n, stream);
+        if (p->dup) put(t, p->dup, i + v * VEC_WIDTH, dup[v], n, stream);
+    }
+}
+
+VEC int64_t vjp_whole(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
+                      int64_t n, int vectors, bool stream)
+{
+    for (; i + vectors * VEC_WIDTH <= n; i += vectors * VEC_WIDTH) vjp_step(a, t, p, i, vectors, 0, stream);
+    return i;
+}
+
+VEC void vjp_loop(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t n,
+                  bool stream)
+{
+    int64_t i = 0, head = vec_stream_head(t, p->dgate ? p->dgate : p->dup);
+    stream = stream && (!p->dup || vec_stream_head(t, p->dup) == head);
+    if (stream) {
+        if (head > n) head = n;
+        if (head) vjp_step(a, t, p, 0, 1, head, false);
+        i = vjp_whole(a, t, p, head, n, UNROLL / 2, true);
+        vec_stream_fence();
+    }
+    i = vjp_whole(a, t, p, i, n, UNROLL / 2, false);
+    i = vjp_whole(a, t, p, i, n, 1, false);
+    if (i < n) vjp_step(a, t, p, i, 1, n - i, false);
 }
 
 #define KERNEL(activation, dtype)                                                                            \
@@ -43,10 +151,19 @@ VEC void glu_loop(smelt_activation a, enum smelt_dtype t, void *out, const void 
                                            bool stream)                                                      \
     {                                                                                                        \
         glu_loop(SMELT_##activation, SMELT_##dtype, out, gate, up, n, stream);                               \
+    }                                                                                                        \
+    static void vjp_##activation##_##dtype(const struct smelt_glu_vjp_piece *piece, int64_t n, bool stream)  \
+    {                                                                                                        \
+        struct smelt_glu_vjp_piece p = *piece;                                                               \
+        vjp_loop(SMELT_##activation, SMELT_##dtype, &p, n, stream);                                          \
     }
 #define DTYPES(activation) KERNEL(activation, F32) KERNEL(activation, F16) KERNEL(activation, BF16)
 DTYPES(SILU)
+DTYPES(GELU)
+DTYPES(GELU_TANH)
 
-#define ROW(activation)                                                                                      \
-    [SMELT_##activation] = {glu_##activation##_F32, glu_##activation##_F16, glu_##activation##_BF16}
-const struct smelt_glu_kernels SMELT_ISA_NAME(smelt_glu) = {.forward = {ROW(SILU)}};
+#define ROW(kind, activation)                                                                                \
+    [SMELT_##activation] = {kind##_##activation##_F32, kind##_##activation##_F16, kind##_##activation##_BF16}
+const struct smelt_glu_kernels SMELT_ISA_NAME(smelt_glu) = {
+    .forward = {ROW(glu, SILU), ROW(glu, GELU), ROW(glu, GELU_TANH)},
+    .vjp = {ROW(vjp, SILU), ROW(vjp, GELU), ROW(vjp, GELU_TANH)}};
