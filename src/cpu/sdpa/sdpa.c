@@ -4,11 +4,16 @@
 
 #include "cpu/sdpa/decode.h"
 #include "cpu/sdpa/plan.h"
+#include "cpu/sdpa/sdpa_bf16_kernel.h"
 
 static const struct smelt_sdpa_tiles *best_tiles(const struct smelt_sdpa_args *args)
 {
     static const void *const tables[SMELT_ISA_COUNT] = SMELT_KERNEL_TABLES(smelt_sdpa_tiles);
-    (void)args;
+#ifdef __x86_64__
+    enum smelt_isa isa = smelt_isa_used();
+    bool bf16 = args->q->dtype == SMELT_BF16 && args->k->dtype == SMELT_BF16 && args->v->dtype == SMELT_BF16;
+    if (bf16 && isa >= SMELT_SDPA_BF16_ISA && isa <= SMELT_ISA_AMX) return &smelt_sdpa_bf16_tiles;
+#endif
     return smelt_best_kernels(tables);
 }
 
