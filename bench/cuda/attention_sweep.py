@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sweeps the attention kernels that are built beside cuDNN and FlashAttention-2 of PyTorch, same run, same data.
+
+python3 bench/cuda/attention_sweep.py LIBRARY [forward] [masks] [decode]   (LIBRARY: libsmelt_cuda_sdpa.so)
+"""
+import ctypes, json, math, os, sys
+import torch, torch.nn.functional as F
+from torch.nn.attention import sdpa_kernel, SDPBackend
+
+View = type("View", (ctypes.Structure,), {"_fields_": [("data", ctypes.c_void_p)] + [(n, ctypes.c_int64) for n in ("batch", "head", "row", "column")]})
+Map = type("Map", (ctypes.Structure,), {"_fields_": [("bytes", ctypes.c_ubyte * 128)]})
+I, L, P, FL = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
+
+
+class Params(ctypes.Structure):
+    _fields_ = [("q_map", Map), ("k_map", Map), ("v_map", Map), ("q", View), ("k", View), ("v", View), ("out", View), ("mask", View),
+                ("lse", P), ("lse_batch", L), ("lse_head", L), ("lse_row", L), ("sinks", P), ("sinks_stride", L),
+                ("key_mask", P), ("key_mask_batch", L), ("key_mask_column", L), ("kv_lengths", P), ("kv_lengths_stride", L),
+                ("kv_offsets", P), ("kv_offsets_stride", L), ("partial", P)] + [(n, I) for n in (
+                    "batch", "heads_q", "heads_kv", "group", "q_length", "k_length", "head_dim", "value_dim", "q_head_step", "q_batch_step",
+                    "k_head_step", "k_batch_step", "v_head_step", "v_batch_step", "type", "mask_type", "sinks_type", "key_mask_bytes",
+                    "lower_right", "kv_offset", "left", "right", "section", "m_tiles", "splits", "split_keys")] + [
+                    ("scale_log2", FL), ("softcap", FL), ("softcap_inverse", FL)]
+
+
+class Row(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_int) for n in ("head_dim", "value_dim", "consumers", "keys", "stages", "cluster", "general", "pingpong")]
+
+
+library = ctypes.CDLL(sys.argv[1])
+count = ctypes.c_int.in_dll(library, "smelt_sdpa_row_count").value
+rows = (Row * count).in_dll(library, "smelt_sdpa_rows")
+dev, bf = "cuda", torch.bfloat16
+torch.manual_seed(0)
+results = []
+
+
+def view(x):
+    s = list(x.stride())
+    return View(x.data_ptr(), s[0], s[1], s[2], s[3])
+
+
+def params(out, q, k, v, causal=False, lse=None, mask=None):
+    p = Params()
+    p.q, p.k, p.v, p.out = view(q), view(k), view(v), view(out)
+    p.batch, p.heads_q, p.q_length, p.head_dim = q.shape
+    p.heads_kv, p.k_length, p.value_dim = k.shape[1], k.shape[2], v.shape[3]
+    p.group = p.heads_q // p.heads_kv
+    p.type = 4 if q.dtype == bf else 3
+    p.lower_right, p.left, p.right = 1, 1 << 29, 0 if causal else 1 << 29
+    p.scale_log2 = math.log2(math.e) / math.sqrt(p.head_dim)
+    if lse is not None:
+        p.lse, p.lse_batch, p.lse_head, p.lse_row = lse.data_ptr(), *lse.stride()
+    if mask is not None:
+        p.mask = view(mask.expand(p.batch, p.heads_q, p.q_length, p.k_length))
+        p.mask_type = 1 if mask.dtype == torch.bool else 4
+    return p
+
+
+def forward(p, row=-1):
+    text = ctypes.create_string_buffer(256)
+    if library.smelt_cuda_sdpa_forward(ctypes.byref(p), row, ctypes.c_void_p(torch.cuda.current_stream().cuda_stream), text, ctypes.c_size_t(256)):
+        raise RuntimeError(text.value.decode())
+
+
+def milliseconds(call, budget=40.0):
+    for _ in range(2): call()
+    torch.cuda.synchronize()
+    a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    a.record(); call(); b.record(); b.synchronize()
+    n = max(5, min(50, int(budget / max(a.elapsed_time(b), 1e-3))))
+    events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in range(n)]
+    for s, e in events: s.record(); call(); e.record()
+    torch.cuda.synchronize()
+    return sorted(s.elapsed_time(e) for s, e in events)[n // 2]
+
+
+def torch_call(backend, *a, **k):
+    def call():
+        with sdpa_kernel(backend): return F.scaled_dot_product_attention(*a, **k)
+    return call
+
+
+def tag(r): return f"{64 * r.consumers}x{r.keys}{'c2' if r.cluster == 2 else ''}{'g' if r.general else ''}"
+
+
+def compare(label, q, k, v, causal, work, mask=None, rows_wanted=None, settings=((),), backends=("cudnn",)):
+    names = {"cudnn": SDPBackend.CUDNN_ATTENTION, "flash2": SDPBackend.FLASH_ATTENTION}
+    line, rates = [], {}
+    gqa = q.shape[1] != k.shape[1]
+    for name in backends:
+        try:
+            t = milliseconds(torch_call(names[name], q, k, v, is_causal=causal, attn_mask=mask, enable_gqa=gqa))
+            rates[name] = work / t * 1e-9; line.append(f"{name} {rates[name]:6.1f}")
+        except Exception as error: line.append(f"{name} failed {str(error)[:40]}")
+    reference = None
+    try: reference = torch_call(names[backends[0]], q, k, v, is_causal=causal, attn_mask=mask, enable_gqa=gqa)()
+    except Exception: pass
+    for i in range(count):
+        r = rows[i]
+        if (r.head_dim, r.value_dim) != (q.shape[3], v.shape[3]) or bool(r.general) != (mask is not None): continue
+        for setting in settings:
+            for name in ("SMELT_SDPA_ONE_TILE", "SMELT_SDPA_CACHE"): os.environ.pop(name, None)
+            os.environ.update(dict(setting))
+            out = torch.full((*q.shape[:3], v.shape[3]), float("nan"), device=dev, dtype=q.dtype)
+            try:
+                p = params(out, q, k, v, causal, mask=mask)
+                forward(p, i); torch.cuda.synchronize()
+                error = ((out.float() - reference.float()).norm() / reference.float().norm()).item() if reference is not None else 0
+                t = milliseconds(lambda: forward(p, i))
+                name = tag(r) + "".join(f"[{a[-4:]}{b}]" for a, b in setting)
+                rates[name] = work / t * 1e-9
+                line.append(f"{name} {rates[name]:6.1f}" + ("" if error < 0.01 else f" WRONG {error:.2g}"))
+            except RuntimeError as error: line.append(f"{tag(r)} failed {error}")
+    print(f"{label:34s} " + "  ".join(line), flush=True)
+    results.append(dict(label=label, rates=rates))
+
+
+def tensors(B, H, S, D, Hk=None, Sk=None, Dv=None):
+    Hk, Sk, Dv = Hk or H, Sk or S, Dv or D
+    return (torch.randn(B, H, S, D, device=dev, dtype=bf), torch.randn(B, Hk, Sk, D, device=dev, dtype=bf), torch.randn(B, Hk, Sk, Dv, device=dev, dtype=bf))
+
+
+if "forward" in sys.argv:
+    print(torch.__version__, torch.cuda.get_device_name(), torch.backends.cudnn.version(), "TFLOP/s", flush=True)
+    for D, H in ((128, 16), (64, 32), (256, 8)):
+        for S in (16384, 4096, 1024):
+            B = 16384 // S
+            for causal in (False, True):
+                q, k, v = tensors(B, H, S, D)
+                extra = ((("SMELT_SDPA_ONE_TILE", "1"),), (("SMELT_SDPA_CACHE", "8"),), (("SMELT_SDPA_CACHE", "100"),)) if S == 16384 or S == 1024 else ()
+                compare(f"B{B} H{H} S{S} D{D}{' causal' if causal else ''}", q, k, v, causal, 4 * B * H * S * S * D / (2 if causal else 1), settings=((), *extra))
+    for D in (96, 192):
+        for causal in (False, True):
+            q, k, v = tensors(4, 16, 4096, D)
+            compare(f"B4 H16 S4096 D{D}{' causal' if causal else ''}", q, k, v, causal, 4 * 64 * 4096**2 * D / (2 if causal else 1))
+    q, k, v = tensors(4, 16, 4096, 192, Dv=128)
+    compare("B4 H16 S4096 D192 Dv128", q, k, v, False, 2 * 64 * 4096**2 * 320)
+    q, k, v = tensors(1, 32, 8192, 128, Hk=8)
+    compare("B1 H32/8 S8192 D128 causal", q, k, v, True, 2 * 32 * 8192**2 * 128)
+    q, k, v = (x.transpose(1, 2).contiguous().transpose(1, 2) for x in tensors(4, 16, 4096, 128))
+    compare("B4 H16 S4096 D128 (B,T,H,D)", q, k, v, False, 4 * 64 * 4096**2 * 128)
+    q, k, v = tensors(1, 32, 1024, 128, Hk=8, Sk=65536)
+    compare("chunk 1024 of 65536 H32/8 D128", q, k, v, False, 4 * 32 * 1024 * 65536 * 128)
+if "masks" in sys.argv:
+    q, k, v = tensors(4, 16, 4096, 128)
+    for mask in (torch.rand(4, 1, 4096, 4096, device=dev) > 0.3, torch.randn(4, 1, 4096, 4096, device=dev, dtype=bf)):
+        compare(f"mask {mask.dtype} B4 H16 S4096 D128", q, k, v, False, 4 * 64 * 4096**2 * 128, mask=mask)
+if os.environ.get("OUT"):
+    json.dump(results, open(os.path.join(os.environ["OUT"], "attention_sweep.json"), "w"), indent=0)

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From unnormalised outputs to memory: sinks, division, logsumexp, stores of 16 bytes a thread. */
+#pragma once
+
+#include "mask.cuh"
+#include "softmax.cuh"
+#include "wgmma.cuh"
+
+namespace smelt
+{
+
+/* What one row ends with: the factor of its output, and its logsumexp. */
+struct RowEnd {
+    float factor, lse;
+};
+
+/* maximum is in units of log 2, sum over the whole row. */
+__device__ __forceinline__ RowEnd finish_row(const smelt_sdpa_params &p, int head, float maximum, float sum)
+{
+    RowEnd end;
+    if (p.sinks) {
+        const float sink = load_float(p.sinks, head * p.sinks_stride, p.sinks_type) * kLog2e;
+        const float both = fmaxf(maximum, sink);
+        const float from = both == -INFINITY ? 0.0f : both;
+        const float kept = exp2f(maximum - from);
+        sum = sum * kept + exp2f(sink - from);
+        end.factor = sum == 0.0f ? 0.0f : kept / sum;
+        maximum = both;
+    } else {
+        end.factor = sum == 0.0f ? 0.0f : 1.0f / sum;
+    }
+    end.lse = sum == 0.0f ? -INFINITY : maximum * 0.6931471805599453f + logf(sum);
+    return end;
+}
+
+/* Four lanes hold, of four groups of eight columns, one word each (two columns); afterwards lane t of the
+ * quad holds the four words of group t, in order. */
+__device__ __forceinline__ void quad_transpose(uint32_t (&words)[4], int lane)
+{
+    const bool odd = lane & 1, upper = lane & 2;
+    uint32_t a = odd ? words[0] : words[1], b = odd ? words[2] : words[3];
+    a = __shfl_xor_sync(0xFFFFFFFF, a, 1);
+    b = __shfl_xor_sync(0xFFFFFFFF, b, 1);
+    if (odd) words[0] = a, words[2] = b;
+    else words[1] = a, words[3] = b;
+    a = upper ? words[0] : words[2];
+    b = upper ? words[1] : words[3];
+    a = __shfl_xor_sync(0xFFFFFFFF, a, 2);
+    b = __shfl_xor_sync(0xFFFFFFFF, b, 2);
+    if (upper) words[0] = a, words[1] = b;
+    else words[2] = a, words[3] = b;
+}
+
+__device__ __forceinline__ void store_words(uint16_t *destination, const uint32_t (&words)[4], int columns,
+                                            int64_t stride)
+{
+    if (stride == 1 && columns >= 8 && (reinterpret_cast<uintptr_t>(destination) & 15) == 0) {
+        *reinterpret_cast<uint4 *>(destination) = make_uint4(words[0], words[1], words[2], words[3]);
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        if (i < columns) destination[i * stride] = static_cast<uint16_t>(words[i / 2] >> (i % 2 * 16));
+}
+
+/* Writes this thread's two rows (row, row + 8) of a tile of kColumns columns. */
+template <class Element, int kColumns>
+__device__ __forceinline__ void store_output(const smelt_sdpa_params &p, const float (&output)[kColumns / 2],
+                                             const float (&factor)[2], const Tile &tile, int row, int lane)
+{
+    uint16_t *base = static_cast<uint16_t *>(const_cast<void *>(p.out.data)) + tile.batch * p.out.batch +
+                     tile.head * p.out.head;
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        const int at = row + 8 * r;
+        uint16_t *line = base + at * p.out.row;
+#pragma unroll
+        for (int block = 0; block < kColumns / 32; block++) {
+            uint32_t words[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const int index = 4 * (4 * block + i) + 2 * r;
+                words[i] = pack(Element(), output[index] * factor[r], output[index + 1] * factor[r]);
+            }
+            quad_transpose(words, lane);
+            const int column = 32 * block + 8 * (lane % 4);
+            if (at < p.q_length && column < p.value_dim)
+                store_words(line + column * p.out.column, words, p.value_dim - column, p.out.column);
+        }
+    }
+}
+
+} // namespace smelt

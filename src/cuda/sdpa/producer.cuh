@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The producer: one thread that keeps queries, keys and values flowing into shared memory. */
+#pragma once
+
+#include "layout.cuh"
+#include "schedule.cuh"
+
+namespace smelt
+{
+
+/* Where this block stands in the persistent grid. In a cluster, neighbouring query tiles of one head. */
+template <class L> struct Worker {
+    int worker, workers, rank;
+
+    __device__ __forceinline__ Worker()
+    {
+        rank = L::kCluster == 1 ? 0 : static_cast<int>(cluster_rank());
+        worker = blockIdx.x / L::kCluster;
+        workers = gridDim.x / L::kCluster;
+    }
+    /* The tile, and the keys that the queries of the whole cluster can see; false after the last one. */
+    __device__ __forceinline__ bool next(const smelt_sdpa_params &p, int pass, Tile *tile, Range *range) const
+    {
+        if (!tile_at(p, pass, worker, workers, L::kRows * L::kCluster, tile)) return false;
+        *range = key_range(p, tile->batch);
+        key_tiles(p, *range, tile->first_row, L::kRows * L::kCluster, L::kKeys);
+        tile->first_row += rank * L::kRows;
+        return true;
+    }
+};
+
+/* One tile of keys or values; a cluster's blocks each fetch their share of rows for both. */
+template <class L, int kChunks>
+__device__ __forceinline__ void load_tile(const smelt_tensor_map &map, uint32_t destination, uint32_t full,
+                                          uint32_t empty, uint32_t phase, int rank, int row, int head,
+                                          int batch)
+{
+    constexpr int kShare = L::kKeys / L::kCluster;
+    if (L::kCluster == 1) barrier_wait(empty, phase ^ 1);
+    else barrier_wait_cluster(empty, phase ^ 1);
+    barrier_expect(full, kChunks * L::kKeyChunkBytes);
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; chunk++) {
+        const uint32_t at = destination + chunk * L::kKeyChunkBytes + rank * kShare * L::kRowBytes;
+        if (L::kCluster == 1) copy_box(at, &map, full, chunk * L::kChunk, row, head, batch);
+        else
+            copy_box_multicast(at, &map, full, (1 << L::kCluster) - 1, chunk * L::kChunk,
+                               row + rank * kShare, head, batch);
+    }
+}
+
+template <class L> __device__ __forceinline__ void produce(const smelt_sdpa_params &p, const Shared<L> &shared)
+{
+    const Worker<L> worker;
+    Ring<L::kStages> keys, values;
+    Ring<1> queries;
+    Tile tile;
+    Range range;
+    for (int pass = 0; worker.next(p, pass, &tile, &range); pass++) {
+        if (range.begin >= range.end) continue;
+        const int head = tile.head / p.group;
+        const int key_head = head * p.k_head_step, key_batch = tile.batch * p.k_batch_step;
+        const int value_head = head * p.v_head_step, value_batch = tile.batch * p.v_batch_step;
+        auto load_key = [&](int n) {
+            load_tile<L, L::kKeyChunks>(p.k_map, shared.key(keys.stage), shared.key_full(keys.stage),
+                                        shared.key_empty(keys.stage), keys.phase, worker.rank, n * L::kKeys,
+                                        key_head, key_batch);
+            keys.advance();
+        };
+        auto load_value = [&](int n) {
+            load_tile<L, L::kValueChunks>(p.v_map, shared.value(values.stage), shared.value_full(values.stage),
+                                          shared.value_empty(values.stage), values.phase, worker.rank,
+                                          n * L::kKeys, value_head, value_batch);
+            values.advance();
+        };
+        barrier_wait(shared.query_empty(), queries.phase ^ 1);
+        barrier_expect(shared.query_full(), L::kQueryBytes);
+#pragma unroll
+        for (int chunk = 0; chunk < L::kKeyChunks; chunk++)
+            copy_box(shared.query() + chunk * L::kRows * L::kRowBytes, &p.q_map, shared.query_full(),
+                     chunk * L::kChunk, tile.first_row, tile.head * p.q_head_step,
+                     tile.batch * p.q_batch_step);
+        queries.advance();
+        load_key(range.end - 1);
+#pragma unroll 1
+        for (int n = range.end - 1; n > range.begin; n--) {
+            load_key(n - 1);
+            load_value(n);
+        }
+        load_value(range.begin);
+    }
+}
+
+} // namespace smelt

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which query tile a block works on next, and which keys that tile can see. */
+#pragma once
+
+#include "params.h"
+
+namespace smelt
+{
+
+struct Tile {
+    int first_row, head, batch;
+};
+
+/* The persistent grid walks tiles in a fixed order: sections of heads whose keys and values fit the L2
+ * cache together, inside a section the last queries first (under a causal mask the longest), so that what is
+ * left at the end is short. Every other pass runs backwards, which evens out the sums of such an order. */
+__device__ __forceinline__ bool tile_at(const smelt_sdpa_params &p, int pass, int worker, int workers,
+                                        int rows, Tile *tile)
+{
+    const int heads = p.batch * p.heads_q;
+    const int64_t index =
+        static_cast<int64_t>(pass) * workers + (pass & 1 ? workers - 1 - worker : worker);
+    if (index >= static_cast<int64_t>(heads) * p.m_tiles) return false;
+    const int64_t whole = static_cast<int64_t>(p.section) * p.m_tiles;
+    const int section = static_cast<int>(index / whole);
+    const int inside = static_cast<int>(index - section * whole);
+    const int width = min(p.section, heads - section * p.section);
+    const int step = inside / width;
+    const int head = section * p.section + inside - step * width;
+    tile->first_row = (p.m_tiles - 1 - step) * rows;
+    tile->batch = head / p.heads_q;
+    tile->head = head - tile->batch * p.heads_q;
+    return true;
+}
+
+/* Key j is visible to query i iff i + left <= j <= i + right and j < length. */
+struct Range {
+    int left, right, length;
+    int begin, end; /* key tiles to visit */
+};
+
+__device__ __forceinline__ int clamp_far(int64_t value)
+{
+    return static_cast<int>(value > SMELT_SDPA_FAR    ? SMELT_SDPA_FAR
+                            : value < -SMELT_SDPA_FAR ? -SMELT_SDPA_FAR
+                                                      : value);
+}
+
+__device__ __forceinline__ Range key_range(const smelt_sdpa_params &p, int batch)
+{
+    Range range;
+    range.length = p.k_length;
+    if (p.kv_lengths) range.length = max(0, min(p.k_length, p.kv_lengths[batch * p.kv_lengths_stride]));
+    int64_t offset = p.lower_right ? range.length - p.q_length : p.kv_offset;
+    if (p.kv_offsets) offset = p.kv_offsets[batch * p.kv_offsets_stride];
+    range.left = p.left >= SMELT_SDPA_FAR ? -SMELT_SDPA_FAR : clamp_far(offset - p.left);
+    range.right = p.right >= SMELT_SDPA_FAR ? SMELT_SDPA_FAR : clamp_far(offset + p.right);
+    return range;
+}
+
+/* Fills begin and end for `rows` queries from first_row on. */
+__device__ __forceinline__ void key_tiles(const smelt_sdpa_params &p, Range &range, int first_row, int rows,
+                                          int keys)
+{
+    const int last_row = min(first_row + rows, p.q_length) - 1;
+    const int last_key = min(range.length - 1, last_row + range.right);
+    range.begin = max(0, first_row + range.left) / keys;
+    range.end = last_key < 0 ? 0 : last_key / keys + 1;
+}
+
+} // namespace smelt
