@@ -78,6 +78,6 @@ template <class L> __device__ __forceinline__ void probe(const smelt_sdpa_params
         probe_d##D##_v##DV##_w##WG##_n##N##_s##S##_c##C##_g##G##_p##P(                                        \
             const __grid_constant__ smelt_sdpa_params p)                                                      \
     {                                                                                                         \
-        smelt::probe<smelt::Layout<D, DV, WG, N, S, C, G, P, smelt::Bfloat>>(p);                              \
+        smelt::probe<smelt::Layout<D, DV, WG, N, S, C, G, P, 0, smelt::Bfloat>>(p);                              \
     }
 SMELT_SDPA_ROWS(SMELT_ROW)

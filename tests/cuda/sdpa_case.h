@@ -27,7 +27,7 @@ struct sdpa_case {
 struct sdpa_problem {
     struct sdpa_case what;
     smelt_sdpa_params host, device; /* the same problem with host and with device pointers */
-    void *buffers[16];
+    void *buffers[32];
     int buffer_count;
     double *out, *lse;              /* the reference */
     double *wide[3];                /* q, k, v in double precision */

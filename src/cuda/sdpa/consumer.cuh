@@ -4,13 +4,12 @@
 
 #include "epilogue.cuh"
 #include "exact_rows.cuh"
-#include "producer.cuh"
+#include "packed.cuh"
 #include "products.cuh"
+#include "values.cuh"
 
 namespace smelt
 {
-
-enum { kBarrierTurn = 1, kBarrierGroup = 5 }; /* named barriers: the first of each warpgroup's */
 
 /* Warpgroups take turns at the tensor cores, so that one's softmax runs under the other's products. */
 template <class L> __device__ __forceinline__ void wait_turn(int group)
@@ -31,31 +30,19 @@ template <class L> __device__ __forceinline__ void release(uint32_t barrier, int
     if (L::kCluster == 2 && lane == 1) barrier_arrive_remote(barrier, rank ^ 1);
 }
 
-/* Zero times NaN is NaN: value rows that no query may see are overwritten with zeros. Every warpgroup does
- * all of it for itself. */
-template <class L>
-__device__ __forceinline__ void clear_hidden_values(const smelt_sdpa_params &p, const Range &range, int batch,
-                                                    int first_key, uint32_t value, int group, int thread)
-{
-    for (int row = thread; row < L::kKeys; row += 128) {
-        const int key = first_key + row;
-        const bool hidden = key >= range.length || (L::kGeneral && p.key_mask && !key_is_kept(p, batch, key));
-        if (!hidden) continue;
-        for (int i = 0; i < L::kValueChunks * L::kRowBytes / 16; i++) {
-            const int chunk = i / (L::kRowBytes / 16), inside = i % (L::kRowBytes / 16);
-            const uint32_t at = value + chunk * L::kKeyChunkBytes + row * L::kRowBytes + 16 * inside;
-            asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(at), "r"(0) : "memory");
-        }
-    }
-    shared_write_fence();
-    named_sync(kBarrierGroup + group, 128);
-}
+/* What a warpgroup works on. */
+struct Work {
+    Tile tile;
+    Range range;
+    int pass;
+    bool repair;
+};
 
-/* The state of one warpgroup between tiles. */
 template <class L> struct Consumer {
     const smelt_sdpa_params &p;
     const Shared<L> &shared;
     Ring<L::kStages> keys, values;
+    Ring<1> queries;
     int group, thread, lane, rank;
 
     float scores[L::kKeys / 2], output[L::kValueDim / 2];
@@ -67,29 +54,47 @@ template <class L> struct Consumer {
     {
     }
 
-    __device__ __forceinline__ int first_row(const Tile &tile) const { return tile.first_row + 64 * group; }
-    __device__ __forceinline__ int own_row(const Tile &tile) const
+    __device__ __forceinline__ int query_of(int row) const { return L::kPacked ? row / p.group : row; }
+    __device__ __forceinline__ int head_of(const Tile &tile, int row) const
     {
-        return first_row(tile) + thread / 32 * 16 + lane / 4;
+        return L::kPacked ? tile.head * p.group + row % p.group : tile.head;
+    }
+    /* This thread's row r (0 or 1) of the tile. */
+    __device__ __forceinline__ int own_row(const Tile &tile, int r) const
+    {
+        return tile.first_row + 64 * group + thread / 32 * 16 + lane / 4 + 8 * r;
+    }
+
+    __device__ __forceinline__ void mask(const Work &work, int n)
+    {
+        const int column = n * L::kKeys + lane % 4 * 2, first = work.tile.first_row + 64 * group;
+        if (L::kGeneral) {
+            int64_t rows[2];
+            for (int r = 0; r < 2; r++) {
+                const int row = own_row(work.tile, r);
+                rows[r] = mask_row(p, work.tile.batch, head_of(work.tile, row), query_of(row));
+            }
+            mask_general<typename L::Element>(scores, p, work.range, work.tile.batch, rows, column);
+        }
+        if (!tile_is_cut(work.range, n, L::kKeys, query_of(first), query_of(first + 63))) return;
+        const int query[2] = {query_of(own_row(work.tile, 0)), query_of(own_row(work.tile, 1))};
+        mask_interval(scores, work.range, query, column);
     }
 
     /* Masks and softmax on the raw scores of key tile n. */
-    __device__ __forceinline__ void weigh(const Tile &tile, const Range &range, int n)
+    __device__ __forceinline__ void weigh(const Work &work, int n)
     {
-        const int column = n * L::kKeys + lane % 4 * 2;
-        if (L::kGeneral) mask_general(scores, p, range, tile, own_row(tile), column);
-        if (tile_is_cut(range, n, L::kKeys, first_row(tile), 64))
-            mask_interval(scores, range, own_row(tile), column);
+        mask(work, n);
         softmax.step(scores, L::kGeneral ? 1.0f : p.scale_log2);
     }
 
-    __device__ __forceinline__ void wait_values(const Tile &tile, const Range &range, int n)
+    __device__ __forceinline__ void wait_values(const Work &work, int n)
     {
         barrier_wait(shared.value_full(values.stage), values.phase);
-        const bool dirty_tail = range.length < p.k_length && (n + 1) * L::kKeys > range.length;
-        if (dirty_tail || (L::kGeneral && p.key_mask))
-            clear_hidden_values<L>(p, range, tile.batch, n * L::kKeys, shared.value(values.stage), group,
-                                   thread);
+        const bool tail = work.range.length < p.k_length && (n + 1) * L::kKeys > work.range.length;
+        if (tail || work.repair || (L::kGeneral && p.key_mask))
+            clear_values<L>(p, work.range, work.tile.batch, n * L::kKeys, shared.value(values.stage),
+                            work.repair, group, thread);
     }
 
     __device__ __forceinline__ void release_values()
@@ -102,92 +107,139 @@ template <class L> struct Consumer {
     {
         release<L>(shared.key_empty(keys.stage), rank, lane);
         keys.advance();
-        if (last && lane == 0) barrier_arrive(shared.query_empty());
+        if (!L::kPacked && last && lane == 0) barrier_arrive(shared.query_empty());
     }
 
     /* The first scores are waited for; after that the scores of the next tile are always issued before the
      * output of the current one, so that the softmax runs under the second product. */
-    __device__ __forceinline__ void run_keys(const Tile &tile, const Range &range)
+    __device__ __forceinline__ void run_keys(const Work &work)
     {
+        const Range &range = work.range;
         const uint32_t query = shared.query() + group * 64 * L::kRowBytes;
         barrier_wait(shared.key_full(keys.stage), keys.phase);
         issue_scores<L>(scores, query, shared.key(keys.stage));
         wgmma_wait<0>();
         pin(scores);
         release_keys(range.end - 1 == range.begin);
-        weigh(tile, range, range.end - 1);
+        weigh(work, range.end - 1);
         pack_weights<L>(weights, scores);
+#pragma unroll 1
         for (int n = range.end - 1; n > range.begin; n--) {
             barrier_wait(shared.key_full(keys.stage), keys.phase);
             wait_turn<L>(group);
             issue_scores<L>(scores, query, shared.key(keys.stage));
-            wait_values(tile, range, n);
+            wait_values(work, n);
             issue_output<L>(output, weights, shared.value(values.stage));
             pass_turn<L>(group);
             wgmma_wait<1>();
             pin(scores);
             release_keys(n - 1 == range.begin);
-            weigh(tile, range, n - 1);
+            weigh(work, n - 1);
             wgmma_wait<0>();
             pin(output);
             release_values();
             softmax.rescale_output(output);
             pack_weights<L>(weights, scores);
         }
-        wait_values(tile, range, range.begin);
+        wait_values(work, range.begin);
         issue_output<L>(output, weights, shared.value(values.stage));
         wgmma_wait<0>();
         pin(output);
         release_values();
     }
 
-    __device__ __forceinline__ void finish(const Tile &tile, const Range &range)
+    __device__ __forceinline__ bool partial() const { return L::kPacked && p.splits > 1; }
+
+    /* Rows that see a value which is not finite, after a pass in which those were taken as zero. */
+    __device__ __forceinline__ void finish_exactly(const Work &work)
     {
-        const int row = own_row(tile);
-        const float unit = L::kGeneral ? 1.0f : p.scale_log2;
-        float factor[2], poison = 0;
-#pragma unroll
-        for (int r = 0; r < 2; r++) {
-            const float sum = quad_sum(softmax.sum[r]);
-            const RowEnd end = finish_row(p, tile.head, softmax.maximum[r] * unit, sum);
-            factor[r] = end.factor;
-            poison += sum * 0.0f;
-            const int at = row + 8 * r;
-            if (p.lse && lane % 4 == 0 && at < p.q_length)
-                p.lse[tile.batch * p.lse_batch + tile.head * p.lse_head + at * p.lse_row] = end.lse;
+        for (int i = 0; i < 16; i++) {
+            const int row = work.tile.first_row + 64 * group + thread / 32 * 16 + i;
+            ExactRow exact = {work.tile.batch, head_of(work.tile, row), query_of(row), 0, 0};
+            if (exact.query >= p.q_length) break;
+            exact.first_key = max(work.range.begin * L::kKeys, exact.query + work.range.left);
+            exact.last_key = min(min(work.range.end * L::kKeys, work.range.length) - 1,
+                                 exact.query + work.range.right);
+            if (!sees_not_finite<typename L::Element>(p, exact, lane)) continue;
+            ExactResult result;
+            exact_row<typename L::Element>(p, exact, lane, result);
+            store_exact<typename L::Element>(p, exact, work.tile.split, partial(), lane, result);
         }
-#pragma unroll
-        for (int i = 0; i < L::kValueDim / 2; i++) poison = fmaf(output[i], 0.0f, poison);
-        store_output<typename L::Element, L::kValueDim>(p, output, factor, tile, row, lane);
-        /* NaN or infinity somewhere: it may have come from a hidden key, so these rows are done exactly. */
-        if (__any_sync(0xFFFFFFFF, poison != poison))
-            exact_rows<typename L::Element>(p, range, tile, first_row(tile) + thread / 32 * 16, 16, lane);
     }
 
-    __device__ __forceinline__ void run()
+    __device__ __forceinline__ void store_partial(const Work &work, const float (&sum)[2], float unit)
+    {
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            const int own = own_row(work.tile, r), query = query_of(own);
+            if (query >= p.q_length) continue;
+            const PartialRow row(p, work.tile.split, work.tile.batch, head_of(work.tile, own), query);
+            if (lane % 4 == 0) *row.maximum = softmax.maximum[r] * unit, *row.sum = sum[r];
+#pragma unroll
+            for (int i = 0; i < L::kValueDim / 8; i++) {
+                const int column = 8 * i + lane % 4 * 2;
+                if (column < p.value_dim) row.output[column] = output[4 * i + 2 * r];
+                if (column + 1 < p.value_dim) row.output[column + 1] = output[4 * i + 2 * r + 1];
+            }
+        }
+    }
+
+    __device__ __forceinline__ void store(const Work &work, const float (&sum)[2], float unit)
+    {
+        float factor[2];
+        uint16_t *lines[2];
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            const int own = own_row(work.tile, r), query = query_of(own), batch = work.tile.batch;
+            const bool exists = query < p.q_length;
+            const int head = exists ? head_of(work.tile, own) : 0;
+            const RowEnd end = finish_row(p, head, softmax.maximum[r] * unit, sum[r]);
+            factor[r] = end.factor;
+            lines[r] = exists ? output_line(p, batch, head, query) : nullptr;
+            if (p.lse && lane % 4 == 0 && exists)
+                p.lse[batch * p.lse_batch + head * p.lse_head + query * p.lse_row] = end.lse;
+        }
+        store_output<typename L::Element, L::kValueDim>(p, output, factor, lines, lane);
+    }
+
+    __device__ __forceinline__ void finish(const Work &work)
+    {
+        const float unit = L::kGeneral ? 1.0f : p.scale_log2;
+        float sum[2], poison = 0;
+#pragma unroll
+        for (int r = 0; r < 2; r++) sum[r] = quad_sum(softmax.sum[r]);
+#pragma unroll
+        for (int i = 0; i < L::kValueDim / 2; i++) poison = fmaf(output[i], 0.0f, poison);
+        if (partial()) store_partial(work, sum, unit);
+        else store(work, sum, unit);
+        /* NaN or infinity may have come from a hidden key: do the tile again with such values as zero */
+        if (work.repair) finish_exactly(work);
+        else if (poison != poison) shared.request_repair(work.pass);
+    }
+
+    __device__ __forceinline__ void run(bool repair)
     {
         const Worker<L> worker;
-        Ring<1> queries;
-        Tile tile;
-        Range range;
+        Work work;
         rank = worker.rank;
-        if (group == 0) pass_turn_to_first();
-        for (int pass = 0; worker.next(p, pass, &tile, &range); pass++) {
+        work.repair = repair;
+#pragma unroll 1
+        for (work.pass = 0; worker.next(p, work.pass, &work.tile, &work.range); work.pass++) {
+            if (repair && !shared.to_repair(work.pass)) continue;
             softmax.start();
 #pragma unroll
             for (int i = 0; i < L::kValueDim / 2; i++) output[i] = 0;
-            if (range.begin < range.end) {
-                barrier_wait(shared.query_full(), queries.phase);
-                queries.advance();
-                run_keys(tile, range);
+            if (work.range.begin < work.range.end) {
+                if (L::kPacked) {
+                    load_packed_queries<L>(p, shared, work.tile, thread);
+                } else {
+                    barrier_wait(shared.query_full(), queries.phase);
+                    queries.advance();
+                }
+                run_keys(work);
             }
-            finish(tile, range);
+            finish(work);
         }
-    }
-
-    __device__ __forceinline__ void pass_turn_to_first()
-    {
-        if (L::kPingPong) named_arrive(kBarrierTurn, 256);
     }
 };
 

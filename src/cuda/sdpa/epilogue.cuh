@@ -63,17 +63,13 @@ __device__ __forceinline__ void store_words(uint16_t *destination, const uint32_
         if (i < columns) destination[i * stride] = static_cast<uint16_t>(words[i / 2] >> (i % 2 * 16));
 }
 
-/* Writes this thread's two rows (row, row + 8) of a tile of kColumns columns. */
+/* Writes this thread's two rows of a tile of kColumns columns to `lines` (NULL: no such row). */
 template <class Element, int kColumns>
 __device__ __forceinline__ void store_output(const smelt_sdpa_params &p, const float (&output)[kColumns / 2],
-                                             const float (&factor)[2], const Tile &tile, int row, int lane)
+                                             const float (&factor)[2], uint16_t *const (&lines)[2], int lane)
 {
-    uint16_t *base = static_cast<uint16_t *>(const_cast<void *>(p.out.data)) + tile.batch * p.out.batch +
-                     tile.head * p.out.head;
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        const int at = row + 8 * r;
-        uint16_t *line = base + at * p.out.row;
 #pragma unroll
         for (int block = 0; block < kColumns / 32; block++) {
             uint32_t words[4];
@@ -84,10 +80,30 @@ __device__ __forceinline__ void store_output(const smelt_sdpa_params &p, const f
             }
             quad_transpose(words, lane);
             const int column = 32 * block + 8 * (lane % 4);
-            if (at < p.q_length && column < p.value_dim)
-                store_words(line + column * p.out.column, words, p.value_dim - column, p.out.column);
+            if (lines[r] && column < p.value_dim)
+                store_words(lines[r] + column * p.out.column, words, p.value_dim - column, p.out.column);
         }
     }
 }
+
+__device__ __forceinline__ uint16_t *output_line(const smelt_sdpa_params &p, int batch, int head, int query)
+{
+    return static_cast<uint16_t *>(const_cast<void *>(p.out.data)) + batch * p.out.batch +
+           head * p.out.head + query * p.out.row;
+}
+
+/* Where one row of one split keeps its unnormalised output, and its maximum (in units of log 2) and sum. */
+struct PartialRow {
+    float *output, *maximum, *sum;
+
+    __device__ __forceinline__ PartialRow(const smelt_sdpa_params &p, int split, int batch, int head, int query)
+    {
+        const int64_t rows = static_cast<int64_t>(p.batch) * p.heads_q * p.q_length;
+        const int64_t row = (static_cast<int64_t>(batch) * p.heads_q + head) * p.q_length + query;
+        output = p.partial + (split * rows + row) * p.value_dim;
+        maximum = p.partial + p.splits * rows * p.value_dim + split * rows + row;
+        sum = maximum + p.splits * rows;
+    }
+};
 
 } // namespace smelt

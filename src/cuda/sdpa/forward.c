@@ -29,7 +29,7 @@ int smelt_sdpa_shared_bytes(const struct smelt_sdpa_row *row)
 {
     const int queries = 64 * row->consumers * row->head_dim * 2;
     const int tiles = row->stages * row->keys * (row->head_dim + row->value_dim) * 2;
-    return queries + tiles + 8 * (2 + 4 * row->stages) + 1024;
+    return queries + tiles + 8 * (3 + 4 * row->stages) + 8 + 1024;
 }
 
 /* (D, length, heads, batch) with boxes of one chunk by `rows`. A broadcast axis has size 1; its coordinate

@@ -10,15 +10,18 @@ namespace smelt
 {
 
 template <int kHeadDim_, int kValueDim_, int kConsumers_, int kKeys_, int kStages_, int kCluster_,
-          bool kGeneral_, bool kPingPong_, class Element_>
+          bool kGeneral_, bool kPingPong_, bool kPacked_, class Element_>
 struct Layout {
     using Element = Element_;
     static constexpr int kHeadDim = kHeadDim_, kValueDim = kValueDim_, kConsumers = kConsumers_;
     static constexpr int kKeys = kKeys_, kStages = kStages_, kCluster = kCluster_;
     static constexpr bool kGeneral = kGeneral_, kPingPong = kPingPong_;
+    /* few queries: the queries of all heads of a group in one tile, keys split over blocks */
+    static constexpr bool kPacked = kPacked_;
 
     static constexpr int kRows = 64 * kConsumers;
     static constexpr int kThreads = 128 * (kConsumers + 1);
+    /* one consumer warpgroup has enough without asking */
     static constexpr int kConsumerRegisters = kConsumers == 3 ? 160 : 232;
     static constexpr int kProducerRegisters = kConsumers == 3 ? 32 : 40;
 
@@ -34,8 +37,11 @@ struct Layout {
     static constexpr int kKeyAt = kQueryBytes;
     static constexpr int kValueAt = kKeyAt + kStages * kKeyBytes;
     static constexpr int kBarriersAt = kValueAt + kStages * kValueBytes;
-    static constexpr int kSharedBytes = kBarriersAt + 8 * (2 + 4 * kStages) + 1024;
+    static constexpr int kBarriers = 3 + 4 * kStages;
+    static constexpr int kRepairAt = kBarriersAt + 8 * kBarriers; /* two words, see Shared::repair */
+    static constexpr int kSharedBytes = kRepairAt + 8 + 1024;
 
+    static_assert(!kPacked || (kConsumers == 1 && !kPingPong && kCluster == 1), "one warpgroup a packed tile");
     static_assert(kHeadDim % kChunk == 0 && kValueDim % kChunk == 0, "whole chunks");
     static_assert(kKeys % 16 == 0 && (kKeys / kCluster) % 8 == 0, "whole swizzle atoms");
     static_assert(kSharedBytes <= 232448, "shared memory of one multiprocessor");
@@ -69,8 +75,45 @@ template <class L> struct Shared {
         return barrier(2 + 3 * L::kStages + stage);
     }
 
+    __device__ __forceinline__ uint32_t finished() const { return barrier(2 + 4 * L::kStages); }
+
+    /* 64 bits: passes (modulo 64) of which some output was not finite and which are to be repeated, by all
+     * blocks of the cluster. */
+    __device__ __forceinline__ void request_repair(int pass) const
+    {
+        const uint32_t word = base + L::kRepairAt + pass / 32 % 2 * 4;
+        for (int rank = 0; rank < L::kCluster; rank++)
+            asm volatile("{\n"
+                         ".reg .b32 remote;\n"
+                         "mapa.shared::cluster.u32 remote, %0, %1;\n"
+                         "red.relaxed.cluster.shared::cluster.or.b32 [remote], %2;\n"
+                         "}" ::"r"(word),
+                         "r"(rank), "r"(1u << pass % 32)
+                         : "memory");
+    }
+    __device__ __forceinline__ bool to_repair(int pass) const
+    {
+        uint32_t bits;
+        asm volatile("ld.shared.b32 %0, [%1];"
+                     : "=r"(bits)
+                     : "r"(base + L::kRepairAt + pass / 32 % 2 * 4)
+                     : "memory");
+        return bits >> pass % 32 & 1;
+    }
+    __device__ __forceinline__ bool any_repair() const
+    {
+        uint32_t low, high;
+        asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];"
+                     : "=r"(low), "=r"(high)
+                     : "r"(base + L::kRepairAt)
+                     : "memory");
+        return low | high;
+    }
+
     __device__ __forceinline__ void start() const
     {
+        asm volatile("st.shared.v2.b32 [%0], {%1, %1};" ::"r"(base + L::kRepairAt), "r"(0) : "memory");
+        barrier_init(finished(), 4 * L::kConsumers * L::kCluster);
         barrier_init(query_full(), 1);
         barrier_init(query_empty(), 4 * L::kConsumers);
         for (int stage = 0; stage < L::kStages; stage++) {

@@ -7,6 +7,7 @@
 #include <cuda_fp16.h>
 
 #include "schedule.cuh"
+#include "wgmma.cuh"
 
 namespace smelt
 {
@@ -20,24 +21,34 @@ __device__ __forceinline__ float load_float(const void *data, int64_t index, int
     return __bfloat162float(static_cast<const __nv_bfloat16 *>(data)[index]);
 }
 
-/* Does some row of first_row .. first_row + rows - 1 not see the whole of key tile `tile`? */
-__device__ __forceinline__ bool tile_is_cut(const Range &range, int tile, int keys, int first_row, int rows)
+__device__ __forceinline__ float load_element(Bfloat, const void *data, int64_t index)
 {
-    const int first_key = tile * keys, last_key = first_key + keys - 1;
-    return last_key >= range.length || last_key > first_row + range.right ||
-           first_key < first_row + rows - 1 + range.left;
+    return __bfloat162float(static_cast<const __nv_bfloat16 *>(data)[index]);
 }
 
-/* Scores outside [row + left, row + right] and beyond the length become -inf. `row` is this thread's first
- * row, `column` its first column. */
+__device__ __forceinline__ float load_element(Half, const void *data, int64_t index)
+{
+    return __half2float(static_cast<const __half *>(data)[index]);
+}
+
+/* Does some query of first .. last not see the whole of key tile `tile`? */
+__device__ __forceinline__ bool tile_is_cut(const Range &range, int tile, int keys, int first, int last)
+{
+    const int first_key = tile * keys, last_key = first_key + keys - 1;
+    return last_key >= range.length || last_key > first + range.right || first_key < last + range.left;
+}
+
+/* Scores outside [query + left, query + right] and beyond the length become -inf. A thread has two rows; its
+ * first column is `column`. */
 template <int kCount>
-__device__ __forceinline__ void mask_interval(float (&scores)[kCount], const Range &range, int row, int column)
+__device__ __forceinline__ void mask_interval(float (&scores)[kCount], const Range &range,
+                                              const int (&query)[2], int column)
 {
     int low[2], high[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        low[r] = row + 8 * r + range.left - column;
-        high[r] = min(row + 8 * r + range.right, range.length - 1) - column;
+        low[r] = query[r] + range.left - column;
+        high[r] = min(query[r] + range.right, range.length - 1) - column;
     }
 #pragma unroll
     for (int i = 0; i < kCount; i++) {
@@ -50,57 +61,99 @@ __device__ __forceinline__ bool key_is_kept(const smelt_sdpa_params &p, int batc
 {
     const unsigned char *entry =
         p.key_mask + batch * p.key_mask_batch + static_cast<int64_t>(key) * p.key_mask_column;
-    if (p.key_mask_bytes == 1) return *entry != 0;
-    if (p.key_mask_bytes == 2) return *reinterpret_cast<const uint16_t *>(entry) != 0;
-    if (p.key_mask_bytes == 4) return *reinterpret_cast<const uint32_t *>(entry) != 0;
-    return *reinterpret_cast<const uint64_t *>(entry) != 0;
+    unsigned char any = 0;
+#pragma unroll 1
+    for (int i = 0; i < p.key_mask_bytes; i++) any |= entry[i];
+    return any != 0;
+}
+
+/* cap * tanh(score * scale / cap) in units of log 2. */
+__device__ __forceinline__ float soft_cap(const smelt_sdpa_params &p, float score)
+{
+    const float power = exp2f(2.0f * kLog2e * score * p.softcap_inverse);
+    return p.softcap * kLog2e * (1.0f - __fdividef(2.0f, power + 1.0f));
 }
 
 /* Raw score -> scaled, soft capped score in units of log 2. */
 __device__ __forceinline__ float cap_score(const smelt_sdpa_params &p, float score)
 {
-    if (p.softcap == 0.0f) return score * p.scale_log2;
-    return p.softcap * kLog2e * tanhf(score * p.softcap_inverse);
+    return p.softcap == 0.0f ? score * p.scale_log2 : soft_cap(p, score);
+}
+
+/* An additive entry of -inf hides its key: a NaN score must vanish too. */
+__device__ __forceinline__ float add_mask(float score, float added)
+{
+    return added == -INFINITY ? -INFINITY : fmaf(added, kLog2e, score);
 }
 
 /* The mask tensor and the key mask on one score that lies inside the tensor. */
-__device__ __forceinline__ float mask_score(const smelt_sdpa_params &p, float score, const Tile &tile,
+__device__ __forceinline__ float mask_score(const smelt_sdpa_params &p, float score, int batch,
                                             int64_t row_offset, int key)
 {
-    if (p.mask_type != SMELT_TYPE_NONE) {
-        const int64_t index = row_offset + key * p.mask.column;
-        if (p.mask_type == SMELT_TYPE_BOOL) {
-            if (!static_cast<const unsigned char *>(p.mask.data)[index]) return -INFINITY;
-        } else {
-            const float added = load_float(p.mask.data, index, p.mask_type);
-            /* not a sum: a masked NaN must vanish */
-            if (added == -INFINITY) return -INFINITY;
-            score += added * kLog2e;
-        }
-    }
-    if (p.key_mask && !key_is_kept(p, tile.batch, key)) return -INFINITY;
-    return score;
+    if (p.key_mask && !key_is_kept(p, batch, key)) return -INFINITY;
+    if (p.mask_type == SMELT_TYPE_NONE) return score;
+    const int64_t index = row_offset + key * p.mask.column;
+    if (p.mask_type == SMELT_TYPE_BOOL)
+        return static_cast<const unsigned char *>(p.mask.data)[index] ? score : -INFINITY;
+    return add_mask(score, load_float(p.mask.data, index, p.mask_type));
 }
 
-__device__ __forceinline__ int64_t mask_row(const smelt_sdpa_params &p, const Tile &tile, int row)
+__device__ __forceinline__ int64_t mask_row(const smelt_sdpa_params &p, int batch, int head, int query)
 {
-    return tile.batch * p.mask.batch + tile.head * p.mask.head +
-           static_cast<int64_t>(min(row, p.q_length - 1)) * p.mask.row;
+    return batch * p.mask.batch + head * p.mask.head +
+           static_cast<int64_t>(min(query, p.q_length - 1)) * p.mask.row;
 }
 
-/* Everything on a raw accumulator tile; `scores` end in units of log 2. */
-template <int kCount>
-__device__ __forceinline__ void mask_general(float (&scores)[kCount], const smelt_sdpa_params &p,
-                                             const Range &range, const Tile &tile, int row, int column)
+/* Calls change(score, row, key) for every score whose key is in use. */
+template <int kCount, class Change>
+__device__ __forceinline__ void for_scores(float (&scores)[kCount], const Range &range, int column,
+                                           Change change)
 {
-    const int64_t rows[2] = {mask_row(p, tile, row), mask_row(p, tile, row + 8)};
-#pragma unroll
-    for (int i = 0; i < kCount; i++) scores[i] = cap_score(p, scores[i]);
 #pragma unroll
     for (int i = 0; i < kCount; i++) {
         const int key = column + i / 4 * 8 + i % 2;
-        if (key < range.length) scores[i] = mask_score(p, scores[i], tile, rows[i / 2 % 2], key);
+        if (key < range.length) scores[i] = change(scores[i], i / 2 % 2, key);
     }
+}
+
+/* Everything on a raw accumulator tile; `scores` end in units of log 2. `rows` are the mask's row offsets. A
+ * mask of 16 bits has the type of the queries. */
+template <class Element, int kCount>
+__device__ __forceinline__ void mask_general(float (&scores)[kCount], const smelt_sdpa_params &p,
+                                             const Range &range, int batch, const int64_t (&rows)[2],
+                                             int column)
+{
+    if (p.softcap == 0.0f) {
+#pragma unroll
+        for (int i = 0; i < kCount; i++) scores[i] *= p.scale_log2;
+    } else {
+#pragma unroll
+        for (int i = 0; i < kCount; i++) scores[i] = soft_cap(p, scores[i]);
+    }
+    const int64_t step = p.mask.column;
+    if (p.mask_type == SMELT_TYPE_BOOL) {
+        const unsigned char *mask = static_cast<const unsigned char *>(p.mask.data);
+        for_scores(scores, range, column, [&](float score, int r, int key) {
+            return mask[rows[r] + key * step] ? score : -INFINITY;
+        });
+    } else if (p.mask_type == SMELT_TYPE_F32) {
+        const float *mask = static_cast<const float *>(p.mask.data);
+        for_scores(scores, range, column, [&](float score, int r, int key) {
+            return add_mask(score, mask[rows[r] + key * step]);
+        });
+    } else if (p.mask_type != SMELT_TYPE_NONE) {
+        for_scores(scores, range, column, [&](float score, int r, int key) {
+            return add_mask(score, load_element(Element(), p.mask.data, rows[r] + key * step));
+        });
+    }
+    if (!p.key_mask) return;
+#pragma unroll
+    for (int i = 0; i < kCount; i += 4)
+#pragma unroll
+        for (int c = 0; c < 2; c++) {
+            const int key = column + i * 2 + c;
+            if (key < range.length && !key_is_kept(p, batch, key)) scores[i + c] = scores[i + 2 + c] = -INFINITY;
+        }
 }
 
 } // namespace smelt

@@ -21,9 +21,13 @@ template <class L> struct Worker {
     /* The tile, and the keys that the queries of the whole cluster can see; false after the last one. */
     __device__ __forceinline__ bool next(const smelt_sdpa_params &p, int pass, Tile *tile, Range *range) const
     {
-        if (!tile_at(p, pass, worker, workers, L::kRows * L::kCluster, tile)) return false;
+        constexpr int kRows = L::kRows * L::kCluster;
+        if (!tile_at<L::kPacked>(p, pass, worker, workers, kRows, tile)) return false;
+        const int group = L::kPacked ? p.group : 1;
+        const int end = min(tile->first_row + kRows, p.q_length * group);
         *range = key_range(p, tile->batch);
-        key_tiles(p, *range, tile->first_row, L::kRows * L::kCluster, L::kKeys);
+        key_tiles(*range, tile->first_row / group, (end - 1) / group, L::kKeys);
+        if (L::kPacked) split_tiles(p, *range, tile->split);
         tile->first_row += rank * L::kRows;
         return true;
     }
@@ -49,46 +53,63 @@ __device__ __forceinline__ void load_tile(const smelt_tensor_map &map, uint32_t 
     }
 }
 
-template <class L> __device__ __forceinline__ void produce(const smelt_sdpa_params &p, const Shared<L> &shared)
-{
+template <class L> struct Producer {
+    const smelt_sdpa_params &p;
+    const Shared<L> &shared;
     const Worker<L> worker;
     Ring<L::kStages> keys, values;
     Ring<1> queries;
-    Tile tile;
-    Range range;
-    for (int pass = 0; worker.next(p, pass, &tile, &range); pass++) {
-        if (range.begin >= range.end) continue;
-        const int head = tile.head / p.group;
-        const int key_head = head * p.k_head_step, key_batch = tile.batch * p.k_batch_step;
-        const int value_head = head * p.v_head_step, value_batch = tile.batch * p.v_batch_step;
-        auto load_key = [&](int n) {
-            load_tile<L, L::kKeyChunks>(p.k_map, shared.key(keys.stage), shared.key_full(keys.stage),
-                                        shared.key_empty(keys.stage), keys.phase, worker.rank, n * L::kKeys,
-                                        key_head, key_batch);
-            keys.advance();
-        };
-        auto load_value = [&](int n) {
-            load_tile<L, L::kValueChunks>(p.v_map, shared.value(values.stage), shared.value_full(values.stage),
-                                          shared.value_empty(values.stage), values.phase, worker.rank,
-                                          n * L::kKeys, value_head, value_batch);
-            values.advance();
-        };
+
+    __device__ __forceinline__ Producer(const smelt_sdpa_params &p, const Shared<L> &shared) : p(p), shared(shared)
+    {
+    }
+
+    __device__ __forceinline__ void load_queries(const Tile &tile)
+    {
         barrier_wait(shared.query_empty(), queries.phase ^ 1);
         barrier_expect(shared.query_full(), L::kQueryBytes);
 #pragma unroll
         for (int chunk = 0; chunk < L::kKeyChunks; chunk++)
             copy_box(shared.query() + chunk * L::kRows * L::kRowBytes, &p.q_map, shared.query_full(),
-                     chunk * L::kChunk, tile.first_row, tile.head * p.q_head_step,
-                     tile.batch * p.q_batch_step);
+                     chunk * L::kChunk, tile.first_row, tile.head * p.q_head_step, tile.batch * p.q_batch_step);
         queries.advance();
-        load_key(range.end - 1);
-#pragma unroll 1
-        for (int n = range.end - 1; n > range.begin; n--) {
-            load_key(n - 1);
-            load_value(n);
-        }
-        load_value(range.begin);
     }
-}
+
+    __device__ __forceinline__ void load_key(int n, int head, int batch)
+    {
+        load_tile<L, L::kKeyChunks>(p.k_map, shared.key(keys.stage), shared.key_full(keys.stage),
+                                    shared.key_empty(keys.stage), keys.phase, worker.rank, n * L::kKeys,
+                                    head * p.k_head_step, batch * p.k_batch_step);
+        keys.advance();
+    }
+
+    __device__ __forceinline__ void load_value(int n, int head, int batch)
+    {
+        load_tile<L, L::kValueChunks>(p.v_map, shared.value(values.stage), shared.value_full(values.stage),
+                                      shared.value_empty(values.stage), values.phase, worker.rank, n * L::kKeys,
+                                      head * p.v_head_step, batch * p.v_batch_step);
+        values.advance();
+    }
+
+    /* All passes, or those to be repaired. */
+    __device__ __forceinline__ void run(bool repair)
+    {
+        Tile tile;
+        Range range;
+#pragma unroll 1
+        for (int pass = 0; worker.next(p, pass, &tile, &range); pass++) {
+            if (range.begin >= range.end || (repair && !shared.to_repair(pass))) continue;
+            const int head = L::kPacked ? tile.head : tile.head / p.group;
+            if (!L::kPacked) load_queries(tile);
+            load_key(range.end - 1, head, tile.batch);
+#pragma unroll 1
+            for (int n = range.end - 1; n > range.begin; n--) {
+                load_key(n - 1, head, tile.batch);
+                load_value(n, head, tile.batch);
+            }
+            load_value(range.begin, head, tile.batch);
+        }
+    }
+};
 
 } // namespace smelt

@@ -34,6 +34,16 @@
 #define SMELT_SDPA_ROWS(ROW)                                                                    \
     SMELT_SDPA_ROWS_64(ROW) SMELT_SDPA_ROWS_96(ROW) SMELT_SDPA_ROWS_128(ROW)                    \
     SMELT_SDPA_ROWS_192(ROW) SMELT_SDPA_ROWS_256(ROW)
+
+/* Few queries, keys split over blocks: SPLIT(D, Dv, keys a tile, stages, general). */
+#define SMELT_SDPA_SPLIT_64(SPLIT)  SPLIT( 64,  64, 128, 6, 0) SPLIT( 64,  64, 128, 6, 1)
+#define SMELT_SDPA_SPLIT_96(SPLIT)  SPLIT( 96,  96, 128, 4, 0) SPLIT( 96,  96, 128, 4, 1)
+#define SMELT_SDPA_SPLIT_128(SPLIT) SPLIT(128, 128, 128, 3, 0) SPLIT(128, 128, 128, 3, 1)
+#define SMELT_SDPA_SPLIT_192(SPLIT) SPLIT(192, 192,  64, 4, 0) SPLIT(192, 192,  64, 4, 1)
+#define SMELT_SDPA_SPLIT_256(SPLIT) SPLIT(256, 256,  64, 3, 0) SPLIT(256, 256,  64, 3, 1)
+#define SMELT_SDPA_SPLITS(SPLIT)                                                                \
+    SMELT_SDPA_SPLIT_64(SPLIT) SMELT_SDPA_SPLIT_96(SPLIT) SMELT_SDPA_SPLIT_128(SPLIT)           \
+    SMELT_SDPA_SPLIT_192(SPLIT) SMELT_SDPA_SPLIT_256(SPLIT)
 /* clang-format on */
 
 #endif

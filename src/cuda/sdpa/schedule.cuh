@@ -8,28 +8,30 @@ namespace smelt
 {
 
 struct Tile {
-    int first_row, head, batch;
+    int first_row, head, batch, split; /* packed kernels: the head is one of keys, rows count all its queries */
 };
 
 /* The persistent grid walks tiles in a fixed order: sections of heads whose keys and values fit the L2
  * cache together, inside a section the last queries first (under a causal mask the longest), so that what is
- * left at the end is short. Every other pass runs backwards, which evens out the sums of such an order. */
+ * left at the end is short. Every other pass runs backwards, which evens out the sums of such an order. The
+ * host has checked that all tiles are fewer than 2^31 - workers. */
+template <bool kPacked>
 __device__ __forceinline__ bool tile_at(const smelt_sdpa_params &p, int pass, int worker, int workers,
                                         int rows, Tile *tile)
 {
-    const int heads = p.batch * p.heads_q;
-    const int64_t index =
-        static_cast<int64_t>(pass) * workers + (pass & 1 ? workers - 1 - worker : worker);
-    if (index >= static_cast<int64_t>(heads) * p.m_tiles) return false;
-    const int64_t whole = static_cast<int64_t>(p.section) * p.m_tiles;
-    const int section = static_cast<int>(index / whole);
-    const int inside = static_cast<int>(index - section * whole);
+    const int heads_each = kPacked ? p.heads_kv : p.heads_q, heads = p.batch * heads_each;
+    const int place = pass * workers + (pass & 1 ? workers - 1 - worker : worker);
+    const int index = kPacked ? place / p.splits : place;
+    if (index >= heads * p.m_tiles) return false;
+    const int section = index / (p.section * p.m_tiles);
+    const int inside = index - section * p.section * p.m_tiles;
     const int width = min(p.section, heads - section * p.section);
     const int step = inside / width;
     const int head = section * p.section + inside - step * width;
+    tile->split = kPacked ? place - index * p.splits : 0;
     tile->first_row = (p.m_tiles - 1 - step) * rows;
-    tile->batch = head / p.heads_q;
-    tile->head = head - tile->batch * p.heads_q;
+    tile->batch = head / heads_each;
+    tile->head = head - tile->batch * heads_each;
     return true;
 }
 
@@ -58,14 +60,20 @@ __device__ __forceinline__ Range key_range(const smelt_sdpa_params &p, int batch
     return range;
 }
 
-/* Fills begin and end for `rows` queries from first_row on. */
-__device__ __forceinline__ void key_tiles(const smelt_sdpa_params &p, Range &range, int first_row, int rows,
-                                          int keys)
+/* Fills begin and end for queries first_row to last_row. */
+__device__ __forceinline__ void key_tiles(Range &range, int first_row, int last_row, int keys)
 {
-    const int last_row = min(first_row + rows, p.q_length) - 1;
     const int last_key = min(range.length - 1, last_row + range.right);
     range.begin = max(0, first_row + range.left) / keys;
     range.end = last_key < 0 ? 0 : last_key / keys + 1;
+}
+
+/* The share of one block, when the keys are split over p.splits of them. */
+__device__ __forceinline__ void split_tiles(const smelt_sdpa_params &p, Range &range, int split)
+{
+    const int share = (max(0, range.end - range.begin) + p.splits - 1) / p.splits;
+    range.begin += split * share;
+    range.end = min(range.end, range.begin + share);
 }
 
 } // namespace smelt

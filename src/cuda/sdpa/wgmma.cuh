@@ -22,7 +22,7 @@ template <int kRowBytes> struct Descriptor {
     uint32_t low;
 
     __device__ __forceinline__ Descriptor(uint32_t address, uint32_t leading_bytes)
-        : low((address >> 4) + (leading_bytes / 16 << 16))
+        : low((address & 0x3FFFF) / 16 + (leading_bytes / 16 << 16)) /* above that, the block's rank */
     {
         static_assert(kRowBytes == 128 || kRowBytes == 64, "swizzle width");
         /* opaque, or the compiler keeps the descriptor of every step in registers across the loop */
