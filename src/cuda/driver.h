@@ -14,6 +14,10 @@
     X(DevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext *, CUdevice))                            \
     X(CtxSetCurrent, "cuCtxSetCurrent", (CUcontext))                                                          \
     X(CtxGetCurrent, "cuCtxGetCurrent", (CUcontext *))                                                        \
+    X(CtxGetDevice, "cuCtxGetDevice", (CUdevice *))                                                           \
+    X(CtxPushCurrent, "cuCtxPushCurrent_v2", (CUcontext))                                                     \
+    X(CtxPopCurrent, "cuCtxPopCurrent_v2", (CUcontext *))                                                     \
+    X(PointerGetAttribute, "cuPointerGetAttribute", (void *, CUpointer_attribute, CUdeviceptr))               \
     X(CtxSynchronize, "cuCtxSynchronize", (void))                                                             \
     X(ModuleLoadData, "cuModuleLoadData", (CUmodule *, const void *))                                         \
     X(ModuleGetFunction, "cuModuleGetFunction", (CUfunction *, CUmodule, const char *))                       \

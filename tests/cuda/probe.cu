@@ -10,19 +10,20 @@ namespace smelt
 /* Copies one tile of each tensor; thread 0 only. */
 template <class L> __device__ __forceinline__ void fetch(const smelt_sdpa_params &p, const Shared<L> &shared)
 {
-    barrier_expect(shared.query_full(), L::kQueryBytes + L::kKeyBytes + L::kValueBytes);
+    barrier_expect(shared.query_full(0), L::kQueryBytes + L::kKeyBytes + L::kValueBytes);
     for (int chunk = 0; chunk < L::kKeyChunks; chunk++) {
-        copy_box(shared.query() + chunk * L::kRows * L::kRowBytes, &p.q_map, shared.query_full(),
-                 chunk * L::kChunk, 0, 0, 0);
+        for (int group = 0; group < L::kConsumers; group++)
+            copy_box(shared.query() + (chunk * L::kRows + 64 * group) * L::kRowBytes, &p.q_map,
+                     shared.query_full(0), chunk * L::kChunk, 64 * group, 0, 0);
         for (int half = 0; half < L::kCluster; half++)
             copy_box(shared.key(0) + chunk * L::kKeyChunkBytes + half * (L::kKeys / L::kCluster) * L::kRowBytes,
-                     &p.k_map, shared.query_full(), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
+                     &p.k_map, shared.query_full(0), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
     }
     for (int chunk = 0; chunk < L::kValueChunks; chunk++)
         for (int half = 0; half < L::kCluster; half++)
             copy_box(shared.value(0) + chunk * L::kKeyChunkBytes +
                          half * (L::kKeys / L::kCluster) * L::kRowBytes,
-                     &p.v_map, shared.query_full(), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
+                     &p.v_map, shared.query_full(0), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
 }
 
 /* repeats == 0: scores (rows, keys) and scores-as-weights times V (rows, values) to `partial`.
@@ -42,7 +43,7 @@ template <class L> __device__ __forceinline__ void probe(const smelt_sdpa_params
     registers_raise<L::kConsumerRegisters>();
     float scores[L::kKeys / 2], output[L::kValueDim / 2] = {};
     uint32_t weights[L::kKeys / 4];
-    barrier_wait(shared.query_full(), 0);
+    barrier_wait(shared.query_full(0), 0);
     const uint32_t query = shared.query() + group * 64 * L::kRowBytes;
     issue_scores<L>(scores, query, shared.key(0));
     wgmma_wait<0>();

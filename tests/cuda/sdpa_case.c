@@ -117,7 +117,7 @@ static void set_scalars(smelt_sdpa_params *p, const struct sdpa_case *what)
     p->group = what->heads_q / what->heads_kv;
     p->q_length = what->q_length, p->k_length = what->k_length;
     p->head_dim = what->head_dim, p->value_dim = what->value_dim;
-    p->type = what->type, p->mask_type = what->mask_type;
+    p->type = p->q_type = p->k_type = p->v_type = what->type, p->mask_type = what->mask_type;
     p->lower_right = !what->has_offset, p->kv_offset = what->kv_offset;
     p->left = what->window_left < 0 ? kUnlimited : what->window_left;
     p->right = what->window_right < 0 ? kUnlimited : what->window_right;

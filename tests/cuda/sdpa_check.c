@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention on the card against double precision: every kernel, every option, hidden NaN, repeatability.
- * Usage: sdpa_check [odd | first row [last row]] */
+/* Attention on the card against double precision: every kernel, every option, hidden NaN, repeatability. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/cuda/sdpa/forward.h"
+#include "../../src/cuda/sdpa/launch.h"
 #include "sdpa_case.h"
 #include "support.h"
 
@@ -17,6 +16,9 @@
 
 static const struct sdpa_case cases[] = {
     {"plain", SHAPE(1, 2, 2, 256, 512), BF, OPEN},
+    {"decode", SHAPE(3, 8, 2, 1, 900), BF, OPEN},
+    {"decode, lengths", SHAPE(3, 8, 2, 1, 900), HF, OPEN, .lengths = 1, .sinks = 1, .poison = 1},
+    {"few queries", SHAPE(2, 6, 2, 7, 700), BF, OPEN, .causal = 1},
     {"odd lengths", SHAPE(2, 2, 2, 131, 397), BF, OPEN},
     {"one key", SHAPE(1, 2, 1, 5, 1), BF, OPEN},
     {"float16 strides", SHAPE(2, 4, 2, 200, 333), HF, OPEN, .transposed = 1},
@@ -45,11 +47,25 @@ static const struct sdpa_case cases[] = {
 };
 
 static int failures, runs;
+static const struct smelt_sdpa_card card = {9, 0, 132};
 
-static int row_fits(const struct smelt_sdpa_row *row, const struct sdpa_case *what)
+/* Runs one kernel with splits as planned, or as many as given. */
+static CUresult run_kernel(const smelt_sdpa_params *problem, int index, int splits)
 {
-    const int general = what->mask_type || what->key_mask || what->softcap != 0 || what->scale < 0;
-    return row->general >= general;
+    smelt_sdpa_params params = *problem;
+    size_t bytes = smelt_sdpa_plan(&params, index, &card);
+    if (splits && smelt_sdpa_kernels[index].family == SMELT_SDPA_SPLIT) {
+        params.splits = splits;
+        bytes = (size_t)splits * (size_t)(params.batch * params.heads_q * params.q_length) *
+                (size_t)(params.value_dim + 2) * sizeof(float);
+    }
+    void *scratch = bytes ? device_alloc(bytes) : NULL;
+    if (scratch) device_fill(scratch, 0xFF, bytes);
+    params.partial = scratch;
+    const CUresult result = smelt_sdpa_launch(&params, index, &card, NULL);
+    if (!result) device_wait();
+    if (scratch) device_free(scratch);
+    return result;
 }
 
 /* Output bits of a run, downloaded. */
@@ -61,87 +77,94 @@ static void *snapshot(const struct sdpa_problem *problem, size_t bytes)
 }
 
 /* Without logsumexp, and a second time: the same bits. */
-static int repeats_exactly(struct sdpa_problem *problem, int row)
+static int repeats_exactly(struct sdpa_problem *problem, int index, int splits)
 {
-    char message[256];
     const smelt_sdpa_view *out = &problem->host.out;
-    const size_t bytes = 2 * (size_t)(problem->what.batch * out->batch);
+    const size_t bytes = (problem->what.type == SMELT_TYPE_F32 ? 4 : 2) * (size_t)(problem->what.batch * out->batch);
     void *first = snapshot(problem, bytes);
     smelt_sdpa_params params = problem->device;
     params.lse = NULL;
     device_fill((void *)(uintptr_t)params.out.data, 0xFF, bytes);
-    if (smelt_cuda_sdpa_forward(&params, row, NULL, message, sizeof(message))) return 0;
-    device_wait();
+    const int ran = run_kernel(&params, index, splits) == CUDA_SUCCESS;
     void *second = snapshot(problem, bytes);
-    const int same = memcmp(first, second, bytes) == 0;
+    const int same = ran && memcmp(first, second, bytes) == 0;
     free(first);
     free(second);
     return same;
 }
 
-static void run_case(const struct sdpa_case *what, int index)
+static void run_case(const struct sdpa_case *what, int index, int splits)
 {
-    const struct smelt_sdpa_row *row = &smelt_sdpa_rows[index];
+    const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     struct sdpa_problem problem;
-    char message[256] = "";
     struct sdpa_case sized = *what;
-    sized.head_dim = row->head_dim, sized.value_dim = row->value_dim;
+    if (!sized.head_dim) sized.head_dim = kernel->head_dim ? kernel->head_dim : 72;
+    if (!sized.value_dim) sized.value_dim = kernel->value_dim ? kernel->value_dim : 200;
     sdpa_problem_create(&problem, &sized, 7);
-    const double tolerance = what->type == BF ? 5e-3 : 1e-3;
-    double error = INFINITY;
-    int same = 0;
-    smelt_sdpa_params params = problem.device;
-    if (!smelt_cuda_sdpa_forward(&params, index, NULL, message, sizeof(message))) {
-        device_wait();
-        error = sdpa_problem_error(&problem, tolerance, 1);
-        same = repeats_exactly(&problem, index);
-    }
-    runs++;
-    if (!(error <= 1) || !same) {
-        failures++;
-        printf("FAILED d%d v%d w%d n%d s%d c%d g%d  %-22s error %.3g of tolerance%s %s\n", row->head_dim,
-               row->value_dim, row->consumers, row->keys, row->stages, row->cluster, row->general, what->name,
-               error, same ? "" : ", bits differ between runs", message);
-        fflush(stdout);
+    if (smelt_sdpa_can(&problem.device, index, &card)) {
+        const double tolerance = what->type == BF ? 5e-3 : what->type == HF ? 1e-3 : 2e-5;
+        double error = INFINITY;
+        int same = 0;
+        const CUresult result = run_kernel(&problem.device, index, splits);
+        if (!result) {
+            error = sdpa_problem_error(&problem, tolerance, 1);
+            same = repeats_exactly(&problem, index, splits);
+        }
+        runs++;
+        if (!(error <= 1) || !same) {
+            failures++;
+            printf("FAILED family %d d%d v%d w%d n%d s%d c%d g%d splits %d %-20s error %.3g of tolerance%s, result %d\n",
+                   kernel->family, kernel->head_dim, kernel->value_dim, kernel->consumers, kernel->keys,
+                   kernel->stages, kernel->cluster, kernel->general, splits, what->name, error,
+                   same ? "" : ", bits differ between runs", (int)result);
+            fflush(stdout);
+        }
     }
     sdpa_problem_destroy(&problem);
+}
+
+static void run_kernel_cases(int index)
+{
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sdpa_case what = cases[i];
+        if (smelt_sdpa_kernels[index].family == SMELT_SDPA_GENERIC) {
+            run_case(&what, index, 0);
+            what.type = SMELT_TYPE_F32;
+            if (what.mask_type == BF || what.mask_type == HF) what.mask_type = SMELT_TYPE_F32;
+        }
+        run_case(&what, index, 0);
+        if (smelt_sdpa_kernels[index].family == SMELT_SDPA_SPLIT)
+            for (int splits = 1; splits <= 3; splits += 2) run_case(&what, index, splits);
+    }
 }
 
 /* Head sizes between the rows: the copy engine fills with zeros. */
 static void run_odd_sizes(void)
 {
-    static const int sizes[][2] = {{8, 8}, {40, 64}, {72, 72}, {80, 80}, {120, 40}, {192, 128}, {224, 256}};
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        struct sdpa_case what = {"odd size", SHAPE(1, 2, 1, 70, 90), BF, OPEN, .causal = 1};
-        what.head_dim = sizes[i][0], what.value_dim = sizes[i][1], what.type = BF;
-        struct sdpa_problem problem;
-        char message[256] = "";
-        sdpa_problem_create(&problem, &what, 3);
-        smelt_sdpa_params params = problem.device;
-        double error = INFINITY;
-        if (!smelt_cuda_sdpa_forward(&params, -1, NULL, message, sizeof(message))) {
-            device_wait();
-            error = sdpa_problem_error(&problem, 5e-3, 1);
+    static const int sizes[][2] = {{8, 8},   {40, 64}, {72, 72},   {80, 80},  {120, 40},
+                                   {192, 128}, {224, 256}, {33, 7}, {512, 300}, {1, 1}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        for (int few = 0; few < 2; few++) {
+            struct sdpa_case what = {"odd size", SHAPE(1, 2, 1, 70, 90), BF, OPEN, .causal = 1};
+            if (few) what.q_length = 3;
+            what.head_dim = sizes[i][0], what.value_dim = sizes[i][1];
+            struct sdpa_problem problem;
+            sdpa_problem_create(&problem, &what, 3);
+            const int chosen = smelt_sdpa_choose(&problem.device, &card);
+            sdpa_problem_destroy(&problem);
+            run_case(&what, chosen, 0);
         }
-        runs++;
-        if (!(error <= 1)) {
-            failures++;
-            printf("FAILED odd size %d, %d: error %.3g of tolerance %s\n", sizes[i][0], sizes[i][1], error, message);
-        }
-        sdpa_problem_destroy(&problem);
-    }
 }
 
+/* Usage: no argument for everything, a kernel's number for its cases, "odd" for head sizes between. */
 int main(int count, char **arguments)
 {
     device_start();
-    const int odd_only = count > 1 && strcmp(arguments[1], "odd") == 0;
-    const int first = odd_only ? smelt_sdpa_row_count : count > 1 ? atoi(arguments[1]) : 0;
-    const int last = count > 2 ? atoi(arguments[2]) : count > 1 ? first : smelt_sdpa_row_count - 1;
-    for (int index = first; index <= last && index < smelt_sdpa_row_count; index++)
-        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-            if (row_fits(&smelt_sdpa_rows[index], &cases[i])) run_case(&cases[i], index);
-    if (count == 1 || odd_only) run_odd_sizes();
-    printf("sdpa_check rows %d..%d: %d of %d failed\n", first, last, failures, runs);
+    const int odd = count > 1 && strcmp(arguments[1], "odd") == 0;
+    if (count == 1 || odd) run_odd_sizes();
+    const int first = count > 1 ? atoi(arguments[1]) : 0, last = count > 1 ? first : smelt_sdpa_kernel_count - 1;
+    for (int index = first; !odd && index <= last && index < smelt_sdpa_kernel_count; index++)
+        run_kernel_cases(index);
+    printf("sdpa_check %s: %d of %d failed\n", count > 1 ? arguments[1] : "all", failures, runs);
     return failures != 0;
 }

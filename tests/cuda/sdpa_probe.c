@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../src/cuda/sdpa/forward.h"
+#include "../../src/cuda/sdpa/launch.h"
 #include "sdpa_case.h"
 #include "support.h"
 
 static CUmodule module;
 static CUfunction function;
 static smelt_sdpa_params params;
-static const struct smelt_sdpa_row *row;
+static const struct smelt_sdpa_kernel *row;
 
 static unsigned char *read_file(const char *path)
 {
@@ -63,7 +63,7 @@ static double worst_error(const struct sdpa_problem *problem, const float *got)
 
 static int probe(int index)
 {
-    row = &smelt_sdpa_rows[index];
+    row = &smelt_sdpa_kernels[index];
     const int rows = 64 * row->consumers;
     struct sdpa_case what = {"probe", .batch = 1, .heads_q = 1, .heads_kv = 1, .q_length = rows, .k_length = row->keys,
                              .type = SMELT_TYPE_BF16, .transposed = 1, .window_left = -1, .window_right = -1};
@@ -104,6 +104,7 @@ int main(int count, char **arguments)
     device_start();
     device_check(smelt_cuda_driver()->ModuleLoadData(&module, read_file(arguments[1])), "module");
     int bad = 0;
-    for (int i = 0; i < smelt_sdpa_row_count; i++) bad += probe(i);
+    for (int i = 0; i < smelt_sdpa_kernel_count; i++)
+        if (smelt_sdpa_kernels[i].family == SMELT_SDPA_FORWARD) bad += probe(i);
     return bad != 0;
 }

@@ -30,10 +30,11 @@ template <class L> __device__ __forceinline__ void release(uint32_t barrier, int
     if (L::kCluster == 2 && lane == 1) barrier_arrive_remote(barrier, rank ^ 1);
 }
 
-/* What a warpgroup works on. */
+/* What a warpgroup works on: as little as possible, as it stays in registers through the loop over keys. */
 struct Work {
     Tile tile;
-    Range range;
+    int begin, end; /* key tiles */
+    Uncut uncut;
     int pass;
     bool repair;
 };
@@ -67,18 +68,19 @@ template <class L> struct Consumer {
 
     __device__ __forceinline__ void mask(const Work &work, int n)
     {
-        const int column = n * L::kKeys + lane % 4 * 2, first = work.tile.first_row + 64 * group;
+        const bool cut = !work.uncut.has(n);
+        if (!L::kGeneral && !cut) return;
+        const int column = n * L::kKeys + lane % 4 * 2, batch = work.tile.batch;
+        const Range range = key_range(p, batch);
+        int query[2];
+        for (int r = 0; r < 2; r++) query[r] = query_of(own_row(work.tile, r));
         if (L::kGeneral) {
             int64_t rows[2];
-            for (int r = 0; r < 2; r++) {
-                const int row = own_row(work.tile, r);
-                rows[r] = mask_row(p, work.tile.batch, head_of(work.tile, row), query_of(row));
-            }
-            mask_general<typename L::Element>(scores, p, work.range, work.tile.batch, rows, column);
+            for (int r = 0; r < 2; r++)
+                rows[r] = mask_row(p, batch, head_of(work.tile, own_row(work.tile, r)), query[r]);
+            mask_general<typename L::Element>(scores, p, range, batch, rows, column);
         }
-        if (!tile_is_cut(work.range, n, L::kKeys, query_of(first), query_of(first + 63))) return;
-        const int query[2] = {query_of(own_row(work.tile, 0)), query_of(own_row(work.tile, 1))};
-        mask_interval(scores, work.range, query, column);
+        if (cut) mask_interval(scores, range, query, column);
     }
 
     /* Masks and softmax on the raw scores of key tile n. */
@@ -90,59 +92,62 @@ template <class L> struct Consumer {
 
     __device__ __forceinline__ void wait_values(const Work &work, int n)
     {
-        barrier_wait(shared.value_full(values.stage), values.phase);
-        const bool tail = work.range.length < p.k_length && (n + 1) * L::kKeys > work.range.length;
-        if (tail || work.repair || (L::kGeneral && p.key_mask))
-            clear_values<L>(p, work.range, work.tile.batch, n * L::kKeys, shared.value(values.stage),
-                            work.repair, group, thread);
+        barrier_wait(shared.value_full(values.stage()), values.phase());
+        const bool masked_keys = L::kGeneral && p.key_mask;
+        if (work.uncut.has(n) && !work.repair && !masked_keys) return;
+        const Range range = key_range(p, work.tile.batch);
+        const bool tail = range.length < p.k_length && (n + 1) * L::kKeys > range.length;
+        if (tail || work.repair || masked_keys)
+            clear_values<L>(p, range, work.tile.batch, n * L::kKeys, shared.value(values.stage()), work.repair,
+                            group, thread);
     }
 
     __device__ __forceinline__ void release_values()
     {
-        release<L>(shared.value_empty(values.stage), rank, lane);
+        release<L>(shared.value_empty(values.stage()), rank, lane);
         values.advance();
     }
 
     __device__ __forceinline__ void release_keys(bool last)
     {
-        release<L>(shared.key_empty(keys.stage), rank, lane);
+        release<L>(shared.key_empty(keys.stage()), rank, lane);
         keys.advance();
-        if (!L::kPacked && last && lane == 0) barrier_arrive(shared.query_empty());
+        if (!L::kPacked && last && lane == 0) barrier_arrive(shared.query_empty(group));
     }
 
     /* The first scores are waited for; after that the scores of the next tile are always issued before the
      * output of the current one, so that the softmax runs under the second product. */
     __device__ __forceinline__ void run_keys(const Work &work)
     {
-        const Range &range = work.range;
         const uint32_t query = shared.query() + group * 64 * L::kRowBytes;
-        barrier_wait(shared.key_full(keys.stage), keys.phase);
-        issue_scores<L>(scores, query, shared.key(keys.stage));
+        barrier_wait(shared.key_full(keys.stage()), keys.phase());
+        issue_scores<L>(scores, query, shared.key(keys.stage()));
         wgmma_wait<0>();
         pin(scores);
-        release_keys(range.end - 1 == range.begin);
-        weigh(work, range.end - 1);
+        release_keys(work.end - 1 == work.begin);
+        weigh(work, work.end - 1);
         pack_weights<L>(weights, scores);
 #pragma unroll 1
-        for (int n = range.end - 1; n > range.begin; n--) {
-            barrier_wait(shared.key_full(keys.stage), keys.phase);
+        for (int n = work.end - 1; n > work.begin; n--) {
+            barrier_wait(shared.key_full(keys.stage()), keys.phase());
             wait_turn<L>(group);
-            issue_scores<L>(scores, query, shared.key(keys.stage));
+            issue_scores<L>(scores, query, shared.key(keys.stage()));
             wait_values(work, n);
-            issue_output<L>(output, weights, shared.value(values.stage));
+            issue_output<L>(output, weights, shared.value(values.stage()));
             pass_turn<L>(group);
             wgmma_wait<1>();
             pin(scores);
-            release_keys(n - 1 == range.begin);
+            release_keys(n - 1 == work.begin);
             weigh(work, n - 1);
+            pin(scores); /* all of the softmax under the product */
             wgmma_wait<0>();
             pin(output);
             release_values();
             softmax.rescale_output(output);
             pack_weights<L>(weights, scores);
         }
-        wait_values(work, range.begin);
-        issue_output<L>(output, weights, shared.value(values.stage));
+        wait_values(work, work.begin);
+        issue_output<L>(output, weights, shared.value(values.stage()));
         wgmma_wait<0>();
         pin(output);
         release_values();
@@ -153,13 +158,14 @@ template <class L> struct Consumer {
     /* Rows that see a value which is not finite, after a pass in which those were taken as zero. */
     __device__ __forceinline__ void finish_exactly(const Work &work)
     {
+        const Range range = key_range(p, work.tile.batch);
         for (int i = 0; i < 16; i++) {
             const int row = work.tile.first_row + 64 * group + thread / 32 * 16 + i;
             ExactRow exact = {work.tile.batch, head_of(work.tile, row), query_of(row), 0, 0};
             if (exact.query >= p.q_length) break;
-            exact.first_key = max(work.range.begin * L::kKeys, exact.query + work.range.left);
-            exact.last_key = min(min(work.range.end * L::kKeys, work.range.length) - 1,
-                                 exact.query + work.range.right);
+            exact.first_key = max(work.begin * L::kKeys, exact.query + range.left);
+            exact.last_key = min(min(work.end * L::kKeys, range.length) - 1,
+                                 exact.query + range.right);
             if (!sees_not_finite<typename L::Element>(p, exact, lane)) continue;
             ExactResult result;
             exact_row<typename L::Element>(p, exact, lane, result);
@@ -210,6 +216,8 @@ template <class L> struct Consumer {
         for (int r = 0; r < 2; r++) sum[r] = quad_sum(softmax.sum[r]);
 #pragma unroll
         for (int i = 0; i < L::kValueDim / 2; i++) poison = fmaf(output[i], 0.0f, poison);
+        /* all that the merge waits for is under way; it may be launched */
+        if (L::kPacked) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
         if (partial()) store_partial(work, sum, unit);
         else store(work, sum, unit);
         /* NaN or infinity may have come from a hidden key: do the tile again with such values as zero */
@@ -221,19 +229,23 @@ template <class L> struct Consumer {
     {
         const Worker<L> worker;
         Work work;
+        Range range;
         rank = worker.rank;
         work.repair = repair;
 #pragma unroll 1
-        for (work.pass = 0; worker.next(p, work.pass, &work.tile, &work.range); work.pass++) {
+        for (work.pass = 0; worker.next(p, work.pass, &work.tile, &range); work.pass++) {
             if (repair && !shared.to_repair(work.pass)) continue;
+            const int first = work.tile.first_row + 64 * group;
+            work.begin = range.begin, work.end = range.end;
+            work.uncut.set(range, L::kKeys, query_of(first), query_of(first + 63));
             softmax.start();
 #pragma unroll
             for (int i = 0; i < L::kValueDim / 2; i++) output[i] = 0;
-            if (work.range.begin < work.range.end) {
+            if (work.begin < work.end) {
                 if (L::kPacked) {
                     load_packed_queries<L>(p, shared, work.tile, thread);
                 } else {
-                    barrier_wait(shared.query_full(), queries.phase);
+                    barrier_wait(shared.query_full(group), queries.phase());
                     queries.advance();
                 }
                 run_keys(work);

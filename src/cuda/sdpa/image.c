@@ -12,19 +12,23 @@
     __asm__(".section .rodata\n.balign 64\n.global smelt_image_" label "\n.hidden smelt_image_" label         \
             "\nsmelt_image_" label ":\n.incbin \"" SMELT_SDPA_IMAGES "/" file "\"\n.byte 0\n.previous\n")
 
+SMELT_IMAGE("sdpa_generic", "sdpa_generic.fatbin");
+SMELT_IMAGE("sdpa_merge", "sdpa_merge.cubin");
 SMELT_IMAGE("sdpa_64", "sdpa_64.cubin");
 SMELT_IMAGE("sdpa_96", "sdpa_96.cubin");
 SMELT_IMAGE("sdpa_128", "sdpa_128.cubin");
 SMELT_IMAGE("sdpa_192", "sdpa_192.cubin");
 SMELT_IMAGE("sdpa_256", "sdpa_256.cubin");
-extern const unsigned char smelt_image_sdpa_64[], smelt_image_sdpa_96[], smelt_image_sdpa_128[],
-    smelt_image_sdpa_192[], smelt_image_sdpa_256[];
+extern const unsigned char smelt_image_sdpa_generic[], smelt_image_sdpa_merge[], smelt_image_sdpa_64[],
+    smelt_image_sdpa_96[], smelt_image_sdpa_128[], smelt_image_sdpa_192[], smelt_image_sdpa_256[];
 
-enum { kImages = 5, kContexts = 16 };
+enum { kImages = 7, kContexts = 16 };
 static const struct {
     int head_dim;
     const unsigned char *data;
-} images[kImages] = {{64, smelt_image_sdpa_64},
+} images[kImages] = {{SMELT_SDPA_IMAGE_GENERIC, smelt_image_sdpa_generic},
+                     {SMELT_SDPA_IMAGE_MERGE, smelt_image_sdpa_merge},
+                     {64, smelt_image_sdpa_64},
                      {96, smelt_image_sdpa_96},
                      {128, smelt_image_sdpa_128},
                      {192, smelt_image_sdpa_192},

@@ -37,7 +37,7 @@ struct Layout {
     static constexpr int kKeyAt = kQueryBytes;
     static constexpr int kValueAt = kKeyAt + kStages * kKeyBytes;
     static constexpr int kBarriersAt = kValueAt + kStages * kValueBytes;
-    static constexpr int kBarriers = 3 + 4 * kStages;
+    static constexpr int kBarriers = 1 + 2 * kConsumers + 4 * kStages;
     static constexpr int kRepairAt = kBarriersAt + 8 * kBarriers; /* two words, see Shared::repair */
     static constexpr int kSharedBytes = kRepairAt + 8 + 1024;
 
@@ -62,20 +62,17 @@ template <class L> struct Shared {
         return base + L::kValueAt + stage * L::kValueBytes;
     }
     __device__ __forceinline__ uint32_t barrier(int index) const { return base + L::kBarriersAt + 8 * index; }
-    __device__ __forceinline__ uint32_t query_full() const { return barrier(0); }
-    __device__ __forceinline__ uint32_t query_empty() const { return barrier(1); }
-    __device__ __forceinline__ uint32_t key_full(int stage) const { return barrier(2 + stage); }
-    __device__ __forceinline__ uint32_t key_empty(int stage) const { return barrier(2 + L::kStages + stage); }
-    __device__ __forceinline__ uint32_t value_full(int stage) const
+    __device__ __forceinline__ uint32_t key_full(int stage) const { return barrier(stage); }
+    __device__ __forceinline__ uint32_t key_empty(int stage) const { return barrier(L::kStages + stage); }
+    __device__ __forceinline__ uint32_t value_full(int stage) const { return barrier(2 * L::kStages + stage); }
+    __device__ __forceinline__ uint32_t value_empty(int stage) const { return barrier(3 * L::kStages + stage); }
+    /* each warpgroup has its own 64 queries */
+    __device__ __forceinline__ uint32_t query_full(int group) const { return barrier(4 * L::kStages + group); }
+    __device__ __forceinline__ uint32_t query_empty(int group) const
     {
-        return barrier(2 + 2 * L::kStages + stage);
+        return barrier(4 * L::kStages + L::kConsumers + group);
     }
-    __device__ __forceinline__ uint32_t value_empty(int stage) const
-    {
-        return barrier(2 + 3 * L::kStages + stage);
-    }
-
-    __device__ __forceinline__ uint32_t finished() const { return barrier(2 + 4 * L::kStages); }
+    __device__ __forceinline__ uint32_t finished() const { return barrier(L::kBarriers - 1); }
 
     /* 64 bits: passes (modulo 64) of which some output was not finite and which are to be repeated, by all
      * blocks of the cluster. */
@@ -114,8 +111,10 @@ template <class L> struct Shared {
     {
         asm volatile("st.shared.v2.b32 [%0], {%1, %1};" ::"r"(base + L::kRepairAt), "r"(0) : "memory");
         barrier_init(finished(), 4 * L::kConsumers * L::kCluster);
-        barrier_init(query_full(), 1);
-        barrier_init(query_empty(), 4 * L::kConsumers);
+        for (int group = 0; group < L::kConsumers; group++) {
+            barrier_init(query_full(group), 1);
+            barrier_init(query_empty(group), 4);
+        }
         for (int stage = 0; stage < L::kStages; stage++) {
             barrier_init(key_full(stage), 1);
             barrier_init(value_full(stage), 1);
@@ -126,14 +125,24 @@ template <class L> struct Shared {
     }
 };
 
-/* Position in a ring of kStages buffers. */
-template <int kStages> struct Ring {
-    int stage = 0;
-    uint32_t phase = 0;
+/* Position in a ring of kStages buffers: one number where that is a power of two. */
+template <int kStages, bool kPower = (kStages & (kStages - 1)) == 0> struct Ring {
+    int count = 0;
 
+    __device__ __forceinline__ int stage() const { return count % kStages; }
+    __device__ __forceinline__ uint32_t phase() const { return count / kStages & 1; }
+    __device__ __forceinline__ void advance() { count = (count + 1) & (2 * kStages - 1); }
+};
+
+template <int kStages> struct Ring<kStages, false> {
+    int place = 0;
+    uint32_t turn = 0;
+
+    __device__ __forceinline__ int stage() const { return place; }
+    __device__ __forceinline__ uint32_t phase() const { return turn; }
     __device__ __forceinline__ void advance()
     {
-        if (++stage == kStages) stage = 0, phase ^= 1;
+        if (++place == kStages) place = 0, turn ^= 1;
     }
 };
 

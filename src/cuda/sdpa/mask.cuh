@@ -31,12 +31,17 @@ __device__ __forceinline__ float load_element(Half, const void *data, int64_t in
     return __half2float(static_cast<const __half *>(data)[index]);
 }
 
-/* Does some query of first .. last not see the whole of key tile `tile`? */
-__device__ __forceinline__ bool tile_is_cut(const Range &range, int tile, int keys, int first, int last)
-{
-    const int first_key = tile * keys, last_key = first_key + keys - 1;
-    return last_key >= range.length || last_key > first + range.right || first_key < last + range.left;
-}
+/* Key tiles [low, high) that queries first .. last all see in whole; every other tile has to be masked. */
+struct Uncut {
+    int low, high;
+
+    __device__ __forceinline__ void set(const Range &range, int keys, int first, int last)
+    {
+        low = (max(0, last + range.left) + keys - 1) / keys;
+        high = max(0, min(range.length, first + range.right + 1)) / keys;
+    }
+    __device__ __forceinline__ bool has(int tile) const { return tile >= low && tile < high; }
+};
 
 /* Scores outside [query + left, query + right] and beyond the length become -inf. A thread has two rows; its
  * first column is `column`. */
@@ -104,20 +109,52 @@ __device__ __forceinline__ int64_t mask_row(const smelt_sdpa_params &p, int batc
            static_cast<int64_t>(min(query, p.q_length - 1)) * p.mask.row;
 }
 
-/* Calls change(score, row, key) for every score whose key is in use. */
-template <int kCount, class Change>
-__device__ __forceinline__ void for_scores(float (&scores)[kCount], const Range &range, int column,
-                                           Change change)
+/* The bits of a mask entry that has the type of the queries, as a number. */
+__device__ __forceinline__ float widen_bits(Bfloat, uint32_t bits) { return __uint_as_float(bits << 16); }
+__device__ __forceinline__ float widen_bits(Half, uint32_t bits)
 {
+    return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
+}
+
+/* Mask entries of kBatch scores from index `first` on, as bits; entries beyond the length read as zero. */
+template <int kBatch, class Word>
+__device__ __forceinline__ void load_bits(uint32_t (&bits)[kBatch], const smelt_sdpa_params &p,
+                                          const int64_t (&rows)[2], int first, int column, int length)
+{
+    const Word *mask = static_cast<const Word *>(p.mask.data);
 #pragma unroll
-    for (int i = 0; i < kCount; i++) {
-        const int key = column + i / 4 * 8 + i % 2;
-        if (key < range.length) scores[i] = change(scores[i], i / 2 % 2, key);
+    for (int i = 0; i < kBatch; i++) {
+        const int index = first + i, key = column + index / 4 * 8 + index % 2;
+        bits[i] = key < length ? mask[rows[index / 2 % 2] + key * p.mask.column] : Word(0);
     }
 }
 
-/* Everything on a raw accumulator tile; `scores` end in units of log 2. `rows` are the mask's row offsets. A
+/* The mask tensor on scores in units of log 2, in batches: all loads at once would take too many registers. A
  * mask of 16 bits has the type of the queries. */
+template <class Element, int kCount>
+__device__ __forceinline__ void apply_mask(float (&scores)[kCount], const smelt_sdpa_params &p, int length,
+                                           const int64_t (&rows)[2], int column)
+{
+    constexpr int kBatch = 8;
+#pragma unroll
+    for (int first = 0; first < kCount; first += kBatch) {
+        uint32_t bits[kBatch];
+        if (p.mask_type == SMELT_TYPE_BOOL) load_bits<kBatch, uint8_t>(bits, p, rows, first, column, length);
+        else if (p.mask_type == SMELT_TYPE_F32)
+            load_bits<kBatch, uint32_t>(bits, p, rows, first, column, length);
+        else load_bits<kBatch, uint16_t>(bits, p, rows, first, column, length);
+#pragma unroll
+        for (int i = 0; i < kBatch; i++) {
+            float added = bits[i] ? 0.0f : -INFINITY;
+            if (p.mask_type != SMELT_TYPE_BOOL)
+                added = p.mask_type == SMELT_TYPE_F32 ? __uint_as_float(bits[i]) : widen_bits(Element(), bits[i]);
+            scores[first + i] = add_mask(scores[first + i], added);
+        }
+        asm volatile("" ::: "memory");
+    }
+}
+
+/* Everything on a raw accumulator tile; `scores` end in units of log 2. `rows` are the mask's row offsets. */
 template <class Element, int kCount>
 __device__ __forceinline__ void mask_general(float (&scores)[kCount], const smelt_sdpa_params &p,
                                              const Range &range, int batch, const int64_t (&rows)[2],
@@ -130,22 +167,7 @@ __device__ __forceinline__ void mask_general(float (&scores)[kCount], const smel
 #pragma unroll
         for (int i = 0; i < kCount; i++) scores[i] = soft_cap(p, scores[i]);
     }
-    const int64_t step = p.mask.column;
-    if (p.mask_type == SMELT_TYPE_BOOL) {
-        const unsigned char *mask = static_cast<const unsigned char *>(p.mask.data);
-        for_scores(scores, range, column, [&](float score, int r, int key) {
-            return mask[rows[r] + key * step] ? score : -INFINITY;
-        });
-    } else if (p.mask_type == SMELT_TYPE_F32) {
-        const float *mask = static_cast<const float *>(p.mask.data);
-        for_scores(scores, range, column, [&](float score, int r, int key) {
-            return add_mask(score, mask[rows[r] + key * step]);
-        });
-    } else if (p.mask_type != SMELT_TYPE_NONE) {
-        for_scores(scores, range, column, [&](float score, int r, int key) {
-            return add_mask(score, load_element(Element(), p.mask.data, rows[r] + key * step));
-        });
-    }
+    if (p.mask_type != SMELT_TYPE_NONE) apply_mask<Element>(scores, p, range.length, rows, column);
     if (!p.key_mask) return;
 #pragma unroll
     for (int i = 0; i < kCount; i += 4)

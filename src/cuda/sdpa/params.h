@@ -47,13 +47,15 @@ typedef struct smelt_sdpa_params {
     int32_t q_head_step, q_batch_step; /* 1, or 0 where that axis is broadcast: multiply TMA coordinates */
     int32_t k_head_step, k_batch_step;
     int32_t v_head_step, v_batch_step;
-    int32_t type;                     /* of q, k, v, out */
+    int32_t type;                     /* of out */
+    int32_t q_type, k_type, v_type;
     int32_t mask_type, sinks_type, key_mask_bytes;
     int32_t lower_right;              /* kv_offset = keys in use - q_length */
     int32_t kv_offset;                /* otherwise; clamped to +-SMELT_SDPA_FAR */
     int32_t left, right;              /* window: unlimited is SMELT_SDPA_FAR */
     int32_t section;                  /* heads that share the L2 cache in the schedule's order */
-    int32_t m_tiles, splits, split_keys;
+    int32_t m_tiles, splits;
+    int32_t persistent;               /* host only: one block a multiprocessor, else one a tile */
     float scale_log2;                 /* scale * log2(e) */
     float softcap;                    /* 0 = none */
     float softcap_inverse;            /* scale / softcap */

@@ -66,27 +66,31 @@ template <class L> struct Producer {
 
     __device__ __forceinline__ void load_queries(const Tile &tile)
     {
-        barrier_wait(shared.query_empty(), queries.phase ^ 1);
-        barrier_expect(shared.query_full(), L::kQueryBytes);
+#pragma unroll 1
+        for (int group = 0; group < L::kConsumers; group++) {
+            const uint32_t full = shared.query_full(group), at = shared.query() + group * 64 * L::kRowBytes;
+            barrier_wait(shared.query_empty(group), queries.phase() ^ 1);
+            barrier_expect(full, L::kQueryBytes / L::kConsumers);
 #pragma unroll
-        for (int chunk = 0; chunk < L::kKeyChunks; chunk++)
-            copy_box(shared.query() + chunk * L::kRows * L::kRowBytes, &p.q_map, shared.query_full(),
-                     chunk * L::kChunk, tile.first_row, tile.head * p.q_head_step, tile.batch * p.q_batch_step);
+            for (int chunk = 0; chunk < L::kKeyChunks; chunk++)
+                copy_box(at + chunk * L::kRows * L::kRowBytes, &p.q_map, full, chunk * L::kChunk,
+                         tile.first_row + 64 * group, tile.head * p.q_head_step, tile.batch * p.q_batch_step);
+        }
         queries.advance();
     }
 
     __device__ __forceinline__ void load_key(int n, int head, int batch)
     {
-        load_tile<L, L::kKeyChunks>(p.k_map, shared.key(keys.stage), shared.key_full(keys.stage),
-                                    shared.key_empty(keys.stage), keys.phase, worker.rank, n * L::kKeys,
+        load_tile<L, L::kKeyChunks>(p.k_map, shared.key(keys.stage()), shared.key_full(keys.stage()),
+                                    shared.key_empty(keys.stage()), keys.phase(), worker.rank, n * L::kKeys,
                                     head * p.k_head_step, batch * p.k_batch_step);
         keys.advance();
     }
 
     __device__ __forceinline__ void load_value(int n, int head, int batch)
     {
-        load_tile<L, L::kValueChunks>(p.v_map, shared.value(values.stage), shared.value_full(values.stage),
-                                      shared.value_empty(values.stage), values.phase, worker.rank, n * L::kKeys,
+        load_tile<L, L::kValueChunks>(p.v_map, shared.value(values.stage()), shared.value_full(values.stage()),
+                                      shared.value_empty(values.stage()), values.phase(), worker.rank, n * L::kKeys,
                                       head * p.v_head_step, batch * p.v_batch_step);
         values.advance();
     }
@@ -100,8 +104,8 @@ template <class L> struct Producer {
         for (int pass = 0; worker.next(p, pass, &tile, &range); pass++) {
             if (range.begin >= range.end || (repair && !shared.to_repair(pass))) continue;
             const int head = L::kPacked ? tile.head : tile.head / p.group;
-            if (!L::kPacked) load_queries(tile);
             load_key(range.end - 1, head, tile.batch);
+            if (!L::kPacked) load_queries(tile);
 #pragma unroll 1
             for (int n = range.end - 1; n > range.begin; n--) {
                 load_key(n - 1, head, tile.batch);

@@ -10,26 +10,23 @@
 /* clang-format off */
 #define SMELT_SDPA_ROWS_64(ROW)          \
     ROW( 64,  64, 3, 128, 2, 1, 0, 1)    \
-    ROW( 64,  64, 2, 192, 2, 1, 0, 1)    \
     ROW( 64,  64, 2, 128, 3, 1, 0, 1)    \
     ROW( 64,  64, 2, 128, 2, 1, 1, 1)
 #define SMELT_SDPA_ROWS_96(ROW)          \
     ROW( 96,  96, 2, 176, 2, 1, 0, 1)    \
     ROW( 96,  96, 2, 128, 2, 1, 0, 1)    \
-    ROW( 96,  96, 2, 128, 2, 1, 1, 1)
+    ROW( 96,  96, 2,  96, 2, 1, 1, 1)
 #define SMELT_SDPA_ROWS_128(ROW)         \
     ROW(128, 128, 2, 176, 2, 1, 0, 1)    \
-    ROW(128, 128, 2, 176, 2, 2, 0, 1)    \
     ROW(128, 128, 2, 128, 2, 1, 0, 1)    \
-    ROW(128, 128, 2, 128, 2, 1, 1, 1)
+    ROW(128, 128, 2,  96, 2, 1, 1, 1)
 #define SMELT_SDPA_ROWS_192(ROW)         \
     ROW(192, 192, 2, 112, 2, 1, 0, 0)    \
-    ROW(192, 192, 2,  96, 2, 1, 1, 0)    \
+    ROW(192, 192, 2,  64, 2, 1, 1, 0)    \
     ROW(192, 128, 2, 128, 2, 1, 0, 0)    \
-    ROW(192, 128, 2, 112, 2, 1, 1, 0)
+    ROW(192, 128, 2,  96, 2, 1, 1, 0)
 #define SMELT_SDPA_ROWS_256(ROW)         \
     ROW(256, 256, 2,  80, 2, 1, 0, 0)    \
-    ROW(256, 256, 2,  80, 2, 2, 0, 0)    \
     ROW(256, 256, 2,  64, 2, 1, 1, 0)
 #define SMELT_SDPA_ROWS(ROW)                                                                    \
     SMELT_SDPA_ROWS_64(ROW) SMELT_SDPA_ROWS_96(ROW) SMELT_SDPA_ROWS_128(ROW)                    \
