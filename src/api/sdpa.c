@@ -32,7 +32,8 @@ static smelt_status on_cuda(const struct smelt_call *call, const struct smelt_sd
     return smelt_cuda_sdpa(args);
 }
 
-static smelt_status plan_on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args, size_t *bytes)
+static smelt_status plan_on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args,
+                                 size_t *bytes)
 {
     (void)call;
     return smelt_cuda_sdpa_workspace(args, bytes);
@@ -44,7 +45,8 @@ static smelt_status on_cuda(const struct smelt_call *call, const struct smelt_sd
     return smelt_no_cuda(call);
 }
 
-static smelt_status plan_on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args, size_t *bytes)
+static smelt_status plan_on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args,
+                                 size_t *bytes)
 {
     (void)args, (void)bytes;
     return smelt_no_cuda(call);

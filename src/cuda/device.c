@@ -18,7 +18,8 @@ smelt_status smelt_cuda_status(CUresult result, const char *operation, const cha
     const char *name = NULL;
     smelt_cuda_driver()->GetErrorName(result, &name);
     return smelt_fail(result == CUDA_ERROR_OUT_OF_MEMORY ? SMELT_OUT_OF_MEMORY : SMELT_DEVICE_ERROR,
-                      "%s: %s: the CUDA driver answered %s", operation, what, name ? name : "an unknown error");
+                      "%s: %s: the CUDA driver answered %s", operation, what,
+                      name ? name : "an unknown error");
 }
 
 static CUresult learn(const struct smelt_cuda_driver *cuda, int index)
@@ -26,9 +27,11 @@ static CUresult learn(const struct smelt_cuda_driver *cuda, int index)
     CUdevice device;
     CUresult result = cuda->DeviceGet(&device, index);
     if (!result)
-        result = cuda->DeviceGetAttribute(&known[index].major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
+        result = cuda->DeviceGetAttribute(&known[index].major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+                                          device);
     if (!result)
-        result = cuda->DeviceGetAttribute(&known[index].minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+        result = cuda->DeviceGetAttribute(&known[index].minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+                                          device);
     if (!result)
         result = cuda->DeviceGetAttribute(&known[index].multiprocessors,
                                           CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device);
@@ -63,8 +66,8 @@ static smelt_status check_memory(const struct smelt_cuda_device *device, const s
                       operation, view->name, device->index);
 }
 
-smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct smelt_view *const *views, int count,
-                              const char *operation)
+smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct smelt_view *const *views,
+                              int count, const char *operation)
 {
     const int index = views[0]->device.device_id;
     *device = (struct smelt_cuda_device){.driver = smelt_cuda_driver(), .index = index};
@@ -82,9 +85,10 @@ smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct sme
     device->major = known[index].major, device->minor = known[index].minor;
     device->multiprocessors = known[index].multiprocessors;
     if (device->major < 8)
-        return smelt_cuda_leave(device, smelt_fail(SMELT_UNSUPPORTED,
-                                                   "%s: expected a card of compute capability 8.0 or more, got %d.%d",
-                                                   operation, device->major, device->minor));
+        return smelt_cuda_leave(device,
+                                smelt_fail(SMELT_UNSUPPORTED,
+                                           "%s: expected a card of compute capability 8.0 or more, got %d.%d",
+                                           operation, device->major, device->minor));
     for (int i = 0; i < count; i++) {
         const smelt_status status = check_memory(device, views[i], operation);
         if (status != SMELT_OK) return smelt_cuda_leave(device, status);

@@ -14,8 +14,8 @@ struct smelt_cuda_device {
 
 /* Makes the device of the call's tensors current, after checking that there is a driver, that the card is one
  * of sm_80 or newer, and that every tensor lies in its memory. */
-smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct smelt_view *const *views, int count,
-                              const char *operation);
+smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct smelt_view *const *views,
+                              int count, const char *operation);
 /* Restores the caller's context. Returns `status`. */
 smelt_status smelt_cuda_leave(struct smelt_cuda_device *device, smelt_status status);
 

@@ -16,14 +16,15 @@ template <class L> __device__ __forceinline__ void fetch(const smelt_sdpa_params
             copy_box(shared.query() + (chunk * L::kRows + 64 * group) * L::kRowBytes, &p.q_map,
                      shared.query_full(0), chunk * L::kChunk, 64 * group, 0, 0);
         for (int half = 0; half < L::kCluster; half++)
-            copy_box(shared.key(0) + chunk * L::kKeyChunkBytes + half * (L::kKeys / L::kCluster) * L::kRowBytes,
-                     &p.k_map, shared.query_full(0), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
+            copy_box(
+                shared.key(0) + chunk * L::kKeyChunkBytes + half * (L::kKeys / L::kCluster) * L::kRowBytes,
+                &p.k_map, shared.query_full(0), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
     }
     for (int chunk = 0; chunk < L::kValueChunks; chunk++)
         for (int half = 0; half < L::kCluster; half++)
-            copy_box(shared.value(0) + chunk * L::kKeyChunkBytes +
-                         half * (L::kKeys / L::kCluster) * L::kRowBytes,
-                     &p.v_map, shared.query_full(0), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
+            copy_box(
+                shared.value(0) + chunk * L::kKeyChunkBytes + half * (L::kKeys / L::kCluster) * L::kRowBytes,
+                &p.v_map, shared.query_full(0), chunk * L::kChunk, half * (L::kKeys / L::kCluster), 0, 0);
 }
 
 /* repeats == 0: scores (rows, keys) and scores-as-weights times V (rows, values) to `partial`.
@@ -74,11 +75,11 @@ template <class L> __device__ __forceinline__ void probe(const smelt_sdpa_params
 
 } // namespace smelt
 
-#define SMELT_ROW(D, DV, WG, N, S, C, G, P)                                                                   \
-    extern "C" __global__ __launch_bounds__(128 * (WG + 1), 1) void                                           \
-        probe_d##D##_v##DV##_w##WG##_n##N##_s##S##_c##C##_g##G##_p##P(                                        \
-            const __grid_constant__ smelt_sdpa_params p)                                                      \
-    {                                                                                                         \
-        smelt::probe<smelt::Layout<D, DV, WG, N, S, C, G, P, 0, smelt::Bfloat>>(p);                              \
+#define SMELT_ROW(D, DV, WG, N, S, C, G, P)                                                                  \
+    extern "C" __global__ __launch_bounds__(128 * (WG + 1), 1) void                                          \
+        probe_d##D##_v##DV##_w##WG##_n##N##_s##S##_c##C##_g##G##_p##P(                                       \
+            const __grid_constant__ smelt_sdpa_params p)                                                     \
+    {                                                                                                        \
+        smelt::probe<smelt::Layout<D, DV, WG, N, S, C, G, P, 0, smelt::Bfloat>>(p);                          \
     }
 SMELT_SDPA_ROWS(SMELT_ROW)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* smelt_sdpa with device tensors: against the reference, inside a CUDA graph, with the caller's workspace, and
- * the errors of wrong memory. */
+/* smelt_sdpa with device tensors: against the reference, inside a CUDA graph, with the caller's workspace,
+ * and the errors of wrong memory. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -32,14 +32,19 @@ struct pair {
 
 static void make(struct pair *pair, int64_t heads, int64_t length, int64_t dim)
 {
-    const int64_t shape[4] = {kBatch, heads, length, dim}, strides[4] = {length * heads * dim, dim, heads * dim, 1};
+    const int64_t shape[4] = {kBatch, heads, length, dim},
+                  strides[4] = {length * heads * dim, dim, heads * dim, 1};
     memcpy(pair->shape, shape, sizeof(shape));
     memcpy(pair->strides, strides, sizeof(strides));
     const size_t bytes = sizeof(float) * (size_t)(kBatch * heads * length * dim);
     pair->host = malloc(bytes);
     for (size_t i = 0; i < bytes / sizeof(float); i++) pair->host[i] = random_normal();
-    pair->reference = (DLTensor){.data = pair->host, .device = {kDLCPU, 0}, .ndim = 4, .dtype = {kDLFloat, 32, 1},
-                                 .shape = pair->shape, .strides = pair->strides};
+    pair->reference = (DLTensor){.data = pair->host,
+                                 .device = {kDLCPU, 0},
+                                 .ndim = 4,
+                                 .dtype = {kDLFloat, 32, 1},
+                                 .shape = pair->shape,
+                                 .strides = pair->strides};
     pair->device = pair->reference;
     pair->device.device = (DLDevice){kDLCUDA, 0};
     pair->device.data = device_alloc(bytes);
@@ -98,21 +103,26 @@ static any_function symbol(const char *name)
 }
 
 /* Captures one call, clears the output, replays. */
-static void check_graph(struct pair *out, struct pair *q, struct pair *k, struct pair *v, int bfloat, double limit)
+static void check_graph(struct pair *out, struct pair *q, struct pair *k, struct pair *v, int bfloat,
+                        double limit)
 {
     CUstream stream;
     CUgraph graph;
     CUgraphExec executable;
     device_check(((stream_function)symbol("cuStreamCreate"))(&stream, CU_STREAM_NON_BLOCKING), "stream");
-    device_check(((capture_function)symbol("cuStreamBeginCapture_v2"))(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), "capture");
+    device_check(((capture_function)symbol("cuStreamBeginCapture_v2"))(stream, CU_STREAM_CAPTURE_MODE_GLOBAL),
+                 "capture");
     smelt_stream run = SMELT_STREAM_INIT;
     run.cuda_stream = stream;
-    expect(smelt_sdpa(&out->device, NULL, &q->device, &k->device, &v->device, NULL, &run) == SMELT_OK, "captured call");
+    expect(smelt_sdpa(&out->device, NULL, &q->device, &k->device, &v->device, NULL, &run) == SMELT_OK,
+           "captured call");
     device_check(((end_function)symbol("cuStreamEndCapture"))(stream, &graph), "end of capture");
-    device_check(((instantiate_function)symbol("cuGraphInstantiateWithFlags"))(&executable, graph, 0), "graph");
+    device_check(((instantiate_function)symbol("cuGraphInstantiateWithFlags"))(&executable, graph, 0),
+                 "graph");
     device_fill(out->device.data, 0xFF, 64);
     device_wait();
-    for (int i = 0; i < 2; i++) device_check(((graph_function)symbol("cuGraphLaunch"))(executable, stream), "replay");
+    for (int i = 0; i < 2; i++)
+        device_check(((graph_function)symbol("cuGraphLaunch"))(executable, stream), "replay");
     device_wait();
     expect(worst(out, bfloat) <= limit, "replayed graph");
 }
@@ -128,19 +138,22 @@ static void check_shape(int64_t q_length, int64_t k_length, int64_t dim, int bfl
     if (bfloat) to_bfloat(&q), to_bfloat(&k), to_bfloat(&v), to_bfloat(&out);
     smelt_sdpa_options options = SMELT_SDPA_OPTIONS_INIT;
     ref_sdpa(&out.reference, NULL, &q.reference, &k.reference, &v.reference, &options);
-    expect(smelt_sdpa(&out.device, NULL, &q.device, &k.device, &v.device, &options, NULL) == SMELT_OK, "call");
+    expect(smelt_sdpa(&out.device, NULL, &q.device, &k.device, &v.device, &options, NULL) == SMELT_OK,
+           "call");
     device_wait();
     char what[128];
-    snprintf(what, sizeof(what), "q %lld, k %lld, D %lld, %s: error %.2e", (long long)q_length, (long long)k_length,
-             (long long)dim, bfloat ? "bfloat16" : "float32", worst(&out, bfloat));
+    snprintf(what, sizeof(what), "q %lld, k %lld, D %lld, %s: error %.2e", (long long)q_length,
+             (long long)k_length, (long long)dim, bfloat ? "bfloat16" : "float32", worst(&out, bfloat));
     expect(worst(&out, bfloat) <= limit, what);
     size_t bytes = 0;
-    expect(smelt_sdpa_workspace_size(&bytes, &out.device, NULL, &q.device, &k.device, &v.device, NULL, NULL) == SMELT_OK,
+    expect(smelt_sdpa_workspace_size(&bytes, &out.device, NULL, &q.device, &k.device, &v.device, NULL,
+                                     NULL) == SMELT_OK,
            "workspace size");
     smelt_stream run = SMELT_STREAM_INIT;
     run.workspace = device_alloc(bytes + 256), run.workspace_size = bytes;
     device_fill(out.device.data, 0xFF, 64);
-    expect(smelt_sdpa(&out.device, NULL, &q.device, &k.device, &v.device, NULL, &run) == SMELT_OK, "workspace");
+    expect(smelt_sdpa(&out.device, NULL, &q.device, &k.device, &v.device, NULL, &run) == SMELT_OK,
+           "workspace");
     device_wait();
     expect(worst(&out, bfloat) <= limit, "with a workspace");
     device_free(run.workspace);

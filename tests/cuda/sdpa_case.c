@@ -14,9 +14,12 @@ static int type_size(int type) { return type == SMELT_TYPE_F32 ? 4 : type == SME
 
 static void store(void *data, int64_t index, int type, float value)
 {
-    if (type == SMELT_TYPE_F32) ((float *)data)[index] = value;
-    else if (type == SMELT_TYPE_BOOL) ((unsigned char *)data)[index] = value != 0;
-    else ((uint16_t *)data)[index] = bits_from_float(value, type == SMELT_TYPE_BF16);
+    if (type == SMELT_TYPE_F32)
+        ((float *)data)[index] = value;
+    else if (type == SMELT_TYPE_BOOL)
+        ((unsigned char *)data)[index] = value != 0;
+    else
+        ((uint16_t *)data)[index] = bits_from_float(value, type == SMELT_TYPE_BF16);
 }
 
 static double load(const void *data, int64_t index, int type)
@@ -36,8 +39,8 @@ static void *keep(struct sdpa_problem *problem, size_t bytes, void **device)
     return host;
 }
 
-static void make_tensor(struct sdpa_problem *problem, smelt_sdpa_view *host, smelt_sdpa_view *device, int heads,
-                        int length, int dim, int fill)
+static void make_tensor(struct sdpa_problem *problem, smelt_sdpa_view *host, smelt_sdpa_view *device,
+                        int heads, int length, int dim, int fill)
 {
     const struct sdpa_case *what = &problem->what;
     const int capacity = what->transposed ? length : length + 5;
@@ -64,7 +67,9 @@ static void make_mask(struct sdpa_problem *problem)
     for (int64_t i = 0; i < count; i++) {
         const int drop = random_below(3) == 0;
         store(data, i, what->mask_type,
-              what->mask_type == SMELT_TYPE_BOOL ? (float)!drop : drop ? -INFINITY : random_normal());
+              what->mask_type == SMELT_TYPE_BOOL ? (float)!drop
+              : drop                             ? -INFINITY
+                                                 : random_normal());
     }
     device_upload(copy, data, (size_t)(count * type_size(what->mask_type)));
     problem->host.mask = (smelt_sdpa_view){data, heads * what->q_length * line,
@@ -103,8 +108,10 @@ static void make_options(struct sdpa_problem *problem)
             data[i] = (int32_t)random_below((uint32_t)what->k_length + 1) - (kind ? what->q_length / 2 : 0);
         if (!kind) data[what->batch - 1] = what->batch > 1 ? 0 : data[0];
         device_upload(copy, data, sizeof(int32_t) * (size_t)what->batch);
-        if (kind) host->kv_offsets = data, device->kv_offsets = copy;
-        else host->kv_lengths = data, device->kv_lengths = copy;
+        if (kind)
+            host->kv_offsets = data, device->kv_offsets = copy;
+        else
+            host->kv_lengths = data, device->kv_lengths = copy;
     }
     host->kv_lengths_stride = device->kv_lengths_stride = 1;
     host->kv_offsets_stride = device->kv_offsets_stride = 1;
@@ -128,22 +135,31 @@ static void set_scalars(smelt_sdpa_params *p, const struct sdpa_case *what)
     p->lse_row = 1, p->lse_head = what->q_length, p->lse_batch = (int64_t)what->heads_q * what->q_length;
 }
 
-static int64_t length_of(const smelt_sdpa_params *p, int b) { return p->kv_lengths ? p->kv_lengths[b] : p->k_length; }
+static int64_t length_of(const smelt_sdpa_params *p, int b)
+{
+    return p->kv_lengths ? p->kv_lengths[b] : p->k_length;
+}
 
 static int is_visible(const smelt_sdpa_params *p, int b, int h, int i, int j)
 {
     const int64_t length = length_of(p, b);
-    const int64_t offset = p->kv_offsets ? p->kv_offsets[b] : p->lower_right ? length - p->q_length : p->kv_offset;
+    const int64_t offset = p->kv_offsets    ? p->kv_offsets[b]
+                           : p->lower_right ? length - p->q_length
+                                            : p->kv_offset;
     if (j >= length || (p->right < kUnlimited && j > i + offset + p->right) ||
         (p->left < kUnlimited && j < i + offset - p->left))
         return 0;
     if (p->key_mask && !p->key_mask[b * p->key_mask_batch + j]) return 0;
     if (!p->mask_type) return 1;
-    const double m = load(p->mask.data, b * p->mask.batch + h * p->mask.head + i * p->mask.row + j, p->mask_type);
+    const double m =
+        load(p->mask.data, b * p->mask.batch + h * p->mask.head + i * p->mask.row + j, p->mask_type);
     return p->mask_type == SMELT_TYPE_BOOL ? m != 0 : m != -INFINITY;
 }
 
-static int64_t at(const smelt_sdpa_view *view, int b, int h, int i) { return b * view->batch + h * view->head + i * view->row; }
+static int64_t at(const smelt_sdpa_view *view, int b, int h, int i)
+{
+    return b * view->batch + h * view->head + i * view->row;
+}
 
 static double score(const struct sdpa_problem *problem, int b, int h, int i, int j)
 {
@@ -191,16 +207,20 @@ static void plant_nan(struct sdpa_problem *problem)
             int seen = 0;
             for (int h = 0; h < p->heads_q && !seen; h++)
                 for (int i = 0; i < p->q_length && !seen; i++) seen = is_visible(p, b, h, i, j);
-            if (!(problem->what.poison && !seen) && !(problem->what.hostile && j == p->k_length - 3)) continue;
+            if (!(problem->what.poison && !seen) && !(problem->what.hostile && j == p->k_length - 3))
+                continue;
             for (int h = 0; h < p->heads_kv; h++) {
                 for (int d = 0; d < p->head_dim && !seen; d++)
                     store((void *)(uintptr_t)p->k.data, at(&p->k, b, h, j) + d, p->type, NAN);
                 for (int d = 0; d < p->value_dim; d++)
-                    store((void *)(uintptr_t)p->v.data, at(&p->v, b, h, j) + d, p->type, d % 2 ? NAN : INFINITY);
+                    store((void *)(uintptr_t)p->v.data, at(&p->v, b, h, j) + d, p->type,
+                          d % 2 ? NAN : INFINITY);
             }
         }
-    device_upload((void *)(uintptr_t)problem->device.k.data, p->k.data, (size_t)(p->batch * p->k.batch * bytes));
-    device_upload((void *)(uintptr_t)problem->device.v.data, p->v.data, (size_t)(p->batch * p->v.batch * bytes));
+    device_upload((void *)(uintptr_t)problem->device.k.data, p->k.data,
+                  (size_t)(p->batch * p->k.batch * bytes));
+    device_upload((void *)(uintptr_t)problem->device.v.data, p->v.data,
+                  (size_t)(p->batch * p->v.batch * bytes));
 }
 
 /* Queries, keys and values in double precision, at the same offsets. */
@@ -274,8 +294,8 @@ double sdpa_problem_error(struct sdpa_problem *problem, double tolerance, int wi
         const int b = (int)(row / p->q_length / p->heads_q);
         const int64_t o = at(&p->out, b, h, i);
         for (int d = 0; d < p->value_dim; d++)
-            worst = fmax(worst, relative_error(load(p->out.data, o + d, p->type), problem->out[row * p->value_dim + d],
-                                               tolerance));
+            worst = fmax(worst, relative_error(load(p->out.data, o + d, p->type),
+                                               problem->out[row * p->value_dim + d], tolerance));
         if (with_lse) worst = fmax(worst, relative_error(p->lse[row], problem->lse[row], 1e-4));
     }
     return worst;

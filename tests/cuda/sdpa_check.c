@@ -9,10 +9,10 @@
 #include "sdpa_case.h"
 #include "support.h"
 
-#define BF SMELT_TYPE_BF16
-#define HF SMELT_TYPE_F16
+#define BF                     SMELT_TYPE_BF16
+#define HF                     SMELT_TYPE_F16
 #define SHAPE(b, hq, hk, q, k) .batch = b, .heads_q = hq, .heads_kv = hk, .q_length = q, .k_length = k
-#define OPEN .window_left = -1, .window_right = -1
+#define OPEN                   .window_left = -1, .window_right = -1
 
 static const struct sdpa_case cases[] = {
     {"plain", SHAPE(1, 2, 2, 256, 512), BF, OPEN},
@@ -38,12 +38,13 @@ static const struct sdpa_case cases[] = {
     {"softcap", SHAPE(1, 2, 2, 150, 260), BF, OPEN, .softcap = 5, .causal = 1},
     {"negative scale", SHAPE(1, 2, 2, 90, 200), BF, OPEN, .scale = -0.1f},
     {"boolean mask", SHAPE(2, 4, 2, 150, 300), BF, OPEN, .mask_type = SMELT_TYPE_BOOL},
-    {"boolean mask shared", SHAPE(2, 2, 2, 150, 300), HF, OPEN, .mask_type = SMELT_TYPE_BOOL, .mask_shared = 1},
+    {"boolean mask shared", SHAPE(2, 2, 2, 150, 300), HF, OPEN, .mask_type = SMELT_TYPE_BOOL,
+     .mask_shared = 1},
     {"additive mask", SHAPE(2, 4, 2, 150, 300), BF, OPEN, .mask_type = BF},
     {"additive float32", SHAPE(1, 2, 2, 150, 300), HF, OPEN, .mask_type = SMELT_TYPE_F32, .mask_shared = 1},
     {"key mask", SHAPE(2, 2, 2, 150, 300), BF, OPEN, .key_mask = 1, .poison = 1},
-    {"everything", SHAPE(2, 4, 2, 170, 310), BF, .window_left = 150, .window_right = -1, .causal = 1, .key_mask = 1,
-     .sinks = 1, .mask_type = SMELT_TYPE_BOOL, .softcap = 10, .lengths = 1},
+    {"everything", SHAPE(2, 4, 2, 170, 310), BF, .window_left = 150, .window_right = -1, .causal = 1,
+     .key_mask = 1, .sinks = 1, .mask_type = SMELT_TYPE_BOOL, .softcap = 10, .lengths = 1},
 };
 
 static int failures, runs;
@@ -80,7 +81,8 @@ static void *snapshot(const struct sdpa_problem *problem, size_t bytes)
 static int repeats_exactly(struct sdpa_problem *problem, int index, int splits)
 {
     const smelt_sdpa_view *out = &problem->host.out;
-    const size_t bytes = (problem->what.type == SMELT_TYPE_F32 ? 4 : 2) * (size_t)(problem->what.batch * out->batch);
+    const size_t bytes =
+        (problem->what.type == SMELT_TYPE_F32 ? 4 : 2) * (size_t)(problem->what.batch * out->batch);
     void *first = snapshot(problem, bytes);
     smelt_sdpa_params params = problem->device;
     params.lse = NULL;
@@ -113,9 +115,10 @@ static void run_case(const struct sdpa_case *what, int index, int splits)
         runs++;
         if (!(error <= 1) || !same) {
             failures++;
-            printf("FAILED family %d d%d v%d w%d n%d s%d c%d g%d splits %d %-20s error %.3g of tolerance%s, result %d\n",
+            printf("FAILED family %d d%d v%d w%d n%d s%d c%d g%d splits %d type %d %-20s error %.3g of "
+                   "tolerance%s, result %d\n",
                    kernel->family, kernel->head_dim, kernel->value_dim, kernel->consumers, kernel->keys,
-                   kernel->stages, kernel->cluster, kernel->general, splits, what->name, error,
+                   kernel->stages, kernel->cluster, kernel->general, splits, what->type, what->name, error,
                    same ? "" : ", bits differ between runs", (int)result);
             fflush(stdout);
         }
@@ -141,8 +144,8 @@ static void run_kernel_cases(int index)
 /* Head sizes between the rows: the copy engine fills with zeros. */
 static void run_odd_sizes(void)
 {
-    static const int sizes[][2] = {{8, 8},   {40, 64}, {72, 72},   {80, 80},  {120, 40},
-                                   {192, 128}, {224, 256}, {33, 7}, {512, 300}, {1, 1}};
+    static const int sizes[][2] = {{8, 8},     {40, 64},   {72, 72}, {80, 80},   {120, 40},
+                                   {192, 128}, {224, 256}, {33, 7},  {512, 300}, {1, 1}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         for (int few = 0; few < 2; few++) {
             struct sdpa_case what = {"odd size", SHAPE(1, 2, 1, 70, 90), BF, OPEN, .causal = 1};
@@ -162,7 +165,8 @@ int main(int count, char **arguments)
     device_start();
     const int odd = count > 1 && strcmp(arguments[1], "odd") == 0;
     if (count == 1 || odd) run_odd_sizes();
-    const int first = count > 1 ? atoi(arguments[1]) : 0, last = count > 1 ? first : smelt_sdpa_kernel_count - 1;
+    const int first = count > 1 ? atoi(arguments[1]) : 0,
+              last = count > 1 ? first : smelt_sdpa_kernel_count - 1;
     for (int index = first; !odd && index <= last && index < smelt_sdpa_kernel_count; index++)
         run_kernel_cases(index);
     printf("sdpa_check %s: %d of %d failed\n", count > 1 ? arguments[1] : "all", failures, runs);

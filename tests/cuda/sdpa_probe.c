@@ -30,7 +30,8 @@ static unsigned char *read_file(const char *path)
 static void launch(void *argument)
 {
     (void)argument;
-    CUlaunchConfig config = {.gridDimX = params.splits ? 132 : 1, .gridDimY = 1, .gridDimZ = 1, .blockDimY = 1, .blockDimZ = 1};
+    CUlaunchConfig config = {
+        .gridDimX = params.splits ? 132 : 1, .gridDimY = 1, .gridDimZ = 1, .blockDimY = 1, .blockDimZ = 1};
     config.blockDimX = (unsigned)(128 * (row->consumers + 1));
     config.sharedMemBytes = (unsigned)smelt_sdpa_shared_bytes(row);
     void *arguments[] = {&params};
@@ -45,7 +46,8 @@ static double worst_error(const struct sdpa_problem *problem, const float *got)
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < keys; j++) {
             double dot = 0;
-            for (int d = 0; d < dim; d++) dot += (double)float_from_bits(q[i * dim + d], 1) * float_from_bits(k[j * dim + d], 1);
+            for (int d = 0; d < dim; d++)
+                dot += (double)float_from_bits(q[i * dim + d], 1) * float_from_bits(k[j * dim + d], 1);
             worst[0] = fmax(worst[0], fabs(dot - got[i * keys + j]) / (1 + fabs(dot)));
         }
     for (int i = 0; i < rows; i++)
@@ -65,8 +67,16 @@ static int probe(int index)
 {
     row = &smelt_sdpa_kernels[index];
     const int rows = 64 * row->consumers;
-    struct sdpa_case what = {"probe", .batch = 1, .heads_q = 1, .heads_kv = 1, .q_length = rows, .k_length = row->keys,
-                             .type = SMELT_TYPE_BF16, .transposed = 1, .window_left = -1, .window_right = -1};
+    struct sdpa_case what = {"probe",
+                             .batch = 1,
+                             .heads_q = 1,
+                             .heads_kv = 1,
+                             .q_length = rows,
+                             .k_length = row->keys,
+                             .type = SMELT_TYPE_BF16,
+                             .transposed = 1,
+                             .window_left = -1,
+                             .window_right = -1};
     what.head_dim = row->head_dim, what.value_dim = row->value_dim;
     struct sdpa_problem problem;
     sdpa_problem_create(&problem, &what, 11);
@@ -76,11 +86,12 @@ static int probe(int index)
     params.partial = device_alloc(4 * count);
     params.splits = 0;
     char name[96];
-    snprintf(name, sizeof(name), "probe_d%d_v%d_w%d_n%d_s%d_c%d_g%d_p%d", row->head_dim, row->value_dim, row->consumers,
-             row->keys, row->stages, row->cluster, row->general, row->pingpong);
+    snprintf(name, sizeof(name), "probe_d%d_v%d_w%d_n%d_s%d_c%d_g%d_p%d", row->head_dim, row->value_dim,
+             row->consumers, row->keys, row->stages, row->cluster, row->general, row->pingpong);
     device_check(smelt_cuda_driver()->ModuleGetFunction(&function, module, name), name);
-    device_check(smelt_cuda_driver()->FuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                                       smelt_sdpa_shared_bytes(row)), "shared memory");
+    device_check(smelt_cuda_driver()->FuncSetAttribute(
+                     function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, smelt_sdpa_shared_bytes(row)),
+                 "shared memory");
     device_check(smelt_sdpa_encode_maps(&params, row), "tensor maps");
     launch(NULL);
     device_wait();

@@ -8,7 +8,7 @@
 
 #include "../../src/cuda/driver.h"
 
-void device_start(void);                       /* context of device 0; exits 77 where there is none */
+void device_start(void);                              /* context of device 0; exits 77 where there is none */
 void device_check(CUresult result, const char *what); /* exits 1 with a sentence */
 void *device_alloc(size_t bytes);
 void device_free(void *memory);

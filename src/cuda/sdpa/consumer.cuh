@@ -44,15 +44,23 @@ template <class L> struct Consumer {
     const Shared<L> &shared;
     Ring<L::kStages> keys, values;
     Ring<1> queries;
-    int group, thread, lane, rank;
+    int group;
 
     float scores[L::kKeys / 2], output[L::kValueDim / 2];
     uint32_t weights[L::kKeys / 4];
     Softmax softmax;
 
     __device__ __forceinline__ Consumer(const smelt_sdpa_params &p, const Shared<L> &shared, int group)
-        : p(p), shared(shared), group(group), thread(threadIdx.x % 128), lane(threadIdx.x % 32)
+        : p(p), shared(shared), group(group)
     {
+    }
+
+    /* read anew where they are needed, which is cheaper than keeping them */
+    static __device__ __forceinline__ int thread() { return threadIdx.x % 128; }
+    static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+    static __device__ __forceinline__ int rank()
+    {
+        return L::kCluster == 1 ? 0 : static_cast<int>(cluster_rank());
     }
 
     __device__ __forceinline__ int query_of(int row) const { return L::kPacked ? row / p.group : row; }
@@ -60,17 +68,17 @@ template <class L> struct Consumer {
     {
         return L::kPacked ? tile.head * p.group + row % p.group : tile.head;
     }
-    /* This thread's row r (0 or 1) of the tile. */
+    /* This thread()'s row r (0 or 1) of the tile. */
     __device__ __forceinline__ int own_row(const Tile &tile, int r) const
     {
-        return tile.first_row + 64 * group + thread / 32 * 16 + lane / 4 + 8 * r;
+        return tile.first_row + 64 * group + thread() / 32 * 16 + lane() / 4 + 8 * r;
     }
 
     __device__ __forceinline__ void mask(const Work &work, int n)
     {
         const bool cut = !work.uncut.has(n);
         if (!L::kGeneral && !cut) return;
-        const int column = n * L::kKeys + lane % 4 * 2, batch = work.tile.batch;
+        const int column = n * L::kKeys + lane() % 4 * 2, batch = work.tile.batch;
         const Range range = key_range(p, batch);
         int query[2];
         for (int r = 0; r < 2; r++) query[r] = query_of(own_row(work.tile, r));
@@ -98,21 +106,21 @@ template <class L> struct Consumer {
         const Range range = key_range(p, work.tile.batch);
         const bool tail = range.length < p.k_length && (n + 1) * L::kKeys > range.length;
         if (tail || work.repair || masked_keys)
-            clear_values<L>(p, range, work.tile.batch, n * L::kKeys, shared.value(values.stage()), work.repair,
-                            group, thread);
+            clear_values<L>(p, range, work.tile.batch, n * L::kKeys, shared.value(values.stage()),
+                            work.repair, group, thread());
     }
 
     __device__ __forceinline__ void release_values()
     {
-        release<L>(shared.value_empty(values.stage()), rank, lane);
+        release<L>(shared.value_empty(values.stage()), rank(), lane());
         values.advance();
     }
 
     __device__ __forceinline__ void release_keys(bool last)
     {
-        release<L>(shared.key_empty(keys.stage()), rank, lane);
+        release<L>(shared.key_empty(keys.stage()), rank(), lane());
         keys.advance();
-        if (!L::kPacked && last && lane == 0) barrier_arrive(shared.query_empty(group));
+        if (!L::kPacked && last && lane() == 0) barrier_arrive(shared.query_empty(group));
     }
 
     /* The first scores are waited for; after that the scores of the next tile are always issued before the
@@ -160,16 +168,15 @@ template <class L> struct Consumer {
     {
         const Range range = key_range(p, work.tile.batch);
         for (int i = 0; i < 16; i++) {
-            const int row = work.tile.first_row + 64 * group + thread / 32 * 16 + i;
+            const int row = work.tile.first_row + 64 * group + thread() / 32 * 16 + i;
             ExactRow exact = {work.tile.batch, head_of(work.tile, row), query_of(row), 0, 0};
             if (exact.query >= p.q_length) break;
             exact.first_key = max(work.begin * L::kKeys, exact.query + range.left);
-            exact.last_key = min(min(work.end * L::kKeys, range.length) - 1,
-                                 exact.query + range.right);
-            if (!sees_not_finite<typename L::Element>(p, exact, lane)) continue;
+            exact.last_key = min(min(work.end * L::kKeys, range.length) - 1, exact.query + range.right);
+            if (!sees_not_finite<typename L::Element>(p, exact, lane())) continue;
             ExactResult result;
-            exact_row<typename L::Element>(p, exact, lane, result);
-            store_exact<typename L::Element>(p, exact, work.tile.split, partial(), lane, result);
+            exact_row<typename L::Element>(p, exact, lane(), result);
+            store_exact<typename L::Element>(p, exact, work.tile.split, partial(), lane(), result);
         }
     }
 
@@ -180,10 +187,10 @@ template <class L> struct Consumer {
             const int own = own_row(work.tile, r), query = query_of(own);
             if (query >= p.q_length) continue;
             const PartialRow row(p, work.tile.split, work.tile.batch, head_of(work.tile, own), query);
-            if (lane % 4 == 0) *row.maximum = softmax.maximum[r] * unit, *row.sum = sum[r];
+            if (lane() % 4 == 0) *row.maximum = softmax.maximum[r] * unit, *row.sum = sum[r];
 #pragma unroll
             for (int i = 0; i < L::kValueDim / 8; i++) {
-                const int column = 8 * i + lane % 4 * 2;
+                const int column = 8 * i + lane() % 4 * 2;
                 if (column < p.value_dim) row.output[column] = output[4 * i + 2 * r];
                 if (column + 1 < p.value_dim) row.output[column + 1] = output[4 * i + 2 * r + 1];
             }
@@ -202,10 +209,10 @@ template <class L> struct Consumer {
             const RowEnd end = finish_row(p, head, softmax.maximum[r] * unit, sum[r]);
             factor[r] = end.factor;
             lines[r] = exists ? output_line(p, batch, head, query) : nullptr;
-            if (p.lse && lane % 4 == 0 && exists)
+            if (p.lse && lane() % 4 == 0 && exists)
                 p.lse[batch * p.lse_batch + head * p.lse_head + query * p.lse_row] = end.lse;
         }
-        store_output<typename L::Element, L::kValueDim>(p, output, factor, lines, lane);
+        store_output<typename L::Element, L::kValueDim>(p, output, factor, lines, lane());
     }
 
     __device__ __forceinline__ void finish(const Work &work)
@@ -218,11 +225,15 @@ template <class L> struct Consumer {
         for (int i = 0; i < L::kValueDim / 2; i++) poison = fmaf(output[i], 0.0f, poison);
         /* all that the merge waits for is under way; it may be launched */
         if (L::kPacked) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-        if (partial()) store_partial(work, sum, unit);
-        else store(work, sum, unit);
+        if (partial())
+            store_partial(work, sum, unit);
+        else
+            store(work, sum, unit);
         /* NaN or infinity may have come from a hidden key: do the tile again with such values as zero */
-        if (work.repair) finish_exactly(work);
-        else if (poison != poison) shared.request_repair(work.pass);
+        if (work.repair)
+            finish_exactly(work);
+        else if (poison != poison)
+            shared.request_repair(work.pass);
     }
 
     __device__ __forceinline__ void run(bool repair)
@@ -230,7 +241,6 @@ template <class L> struct Consumer {
         const Worker<L> worker;
         Work work;
         Range range;
-        rank = worker.rank;
         work.repair = repair;
 #pragma unroll 1
         for (work.pass = 0; worker.next(p, work.pass, &work.tile, &range); work.pass++) {
@@ -243,7 +253,7 @@ template <class L> struct Consumer {
             for (int i = 0; i < L::kValueDim / 2; i++) output[i] = 0;
             if (work.begin < work.end) {
                 if (L::kPacked) {
-                    load_packed_queries<L>(p, shared, work.tile, thread);
+                    load_packed_queries<L>(p, shared, work.tile, thread());
                 } else {
                     barrier_wait(shared.query_full(group), queries.phase());
                     queries.advance();

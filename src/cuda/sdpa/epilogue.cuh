@@ -18,14 +18,18 @@ __device__ __forceinline__ void quad_transpose(uint32_t (&words)[4], int lane)
     uint32_t a = odd ? words[0] : words[1], b = odd ? words[2] : words[3];
     a = __shfl_xor_sync(0xFFFFFFFF, a, 1);
     b = __shfl_xor_sync(0xFFFFFFFF, b, 1);
-    if (odd) words[0] = a, words[2] = b;
-    else words[1] = a, words[3] = b;
+    if (odd)
+        words[0] = a, words[2] = b;
+    else
+        words[1] = a, words[3] = b;
     a = upper ? words[0] : words[2];
     b = upper ? words[1] : words[3];
     a = __shfl_xor_sync(0xFFFFFFFF, a, 2);
     b = __shfl_xor_sync(0xFFFFFFFF, b, 2);
-    if (upper) words[0] = a, words[1] = b;
-    else words[2] = a, words[3] = b;
+    if (upper)
+        words[0] = a, words[1] = b;
+    else
+        words[2] = a, words[3] = b;
 }
 
 __device__ __forceinline__ void store_words(uint16_t *destination, const uint32_t (&words)[4], int columns,
@@ -65,15 +69,16 @@ __device__ __forceinline__ void store_output(const smelt_sdpa_params &p, const f
 
 __device__ __forceinline__ uint16_t *output_line(const smelt_sdpa_params &p, int batch, int head, int query)
 {
-    return static_cast<uint16_t *>(const_cast<void *>(p.out.data)) + batch * p.out.batch +
-           head * p.out.head + query * p.out.row;
+    return static_cast<uint16_t *>(const_cast<void *>(p.out.data)) + batch * p.out.batch + head * p.out.head +
+           query * p.out.row;
 }
 
 /* Where one row of one split keeps its unnormalised output, and its maximum (in units of log 2) and sum. */
 struct PartialRow {
     float *output, *maximum, *sum;
 
-    __device__ __forceinline__ PartialRow(const smelt_sdpa_params &p, int split, int batch, int head, int query)
+    __device__ __forceinline__ PartialRow(const smelt_sdpa_params &p, int split, int batch, int head,
+                                          int query)
     {
         const int64_t rows = static_cast<int64_t>(p.batch) * p.heads_q * p.q_length;
         const int64_t row = (static_cast<int64_t>(batch) * p.heads_q + head) * p.q_length + query;

@@ -89,14 +89,16 @@ __device__ __forceinline__ void store_exact(const smelt_sdpa_params &p, const Ex
     const PartialRow place(p, split, row.batch, row.head, row.query);
     const RowEnd end = finish_row(p, row.head, result.maximum, result.sum);
     uint16_t *line = output_line(p, row.batch, row.head, row.query);
-    if (lane == 0 && partial) *place.maximum = result.maximum, *place.sum = result.sum;
+    if (lane == 0 && partial)
+        *place.maximum = result.maximum, *place.sum = result.sum;
     else if (lane == 0 && p.lse)
         p.lse[row.batch * p.lse_batch + row.head * p.lse_head + row.query * p.lse_row] = end.lse;
 #pragma unroll
     for (int i = 0; i < 8; i++) {
         const int column = lane + 32 * i;
         if (column >= p.value_dim) break;
-        if (partial) place.output[column] = result.output[i];
+        if (partial)
+            place.output[column] = result.output[i];
         else
             line[column * p.out.column] =
                 static_cast<uint16_t>(pack(Element(), result.output[i] * end.factor, 0.0f));

@@ -17,8 +17,10 @@ __device__ __forceinline__ void run_twice(const Shared<L> &shared, bool consumer
         role.run(round == 1);
         if (round == 1) return;
         if (consumer) release<L>(shared.finished(), rank, threadIdx.x % 32);
-        if (L::kCluster == 1) barrier_wait(shared.finished(), 0);
-        else barrier_wait_cluster(shared.finished(), 0);
+        if (L::kCluster == 1)
+            barrier_wait(shared.finished(), 0);
+        else
+            barrier_wait_cluster(shared.finished(), 0);
         if (!shared.any_repair()) return;
     }
 }
@@ -55,25 +57,25 @@ template <class L> __device__ __forceinline__ void forward(const smelt_sdpa_para
 
 } // namespace smelt
 
-#define SMELT_ENTRY(D, DV, WG, N, S, C, G, P, type, Element)                                                  \
-    extern "C" __global__ __launch_bounds__(128 * (WG + 1), 1) void                                           \
-        smelt_sdpa_sm90_d##D##_v##DV##_w##WG##_n##N##_s##S##_c##C##_g##G##_p##P##_##type(                     \
-            const __grid_constant__ smelt_sdpa_params p)                                                      \
-    {                                                                                                         \
-        smelt::forward<smelt::Layout<D, DV, WG, N, S, C, G, P, 0, smelt::Element>>(p);                           \
+#define SMELT_ENTRY(D, DV, WG, N, S, C, G, P, type, Element)                                                 \
+    extern "C" __global__ __launch_bounds__(128 * (WG + 1), 1) void                                          \
+        smelt_sdpa_sm90_d##D##_v##DV##_w##WG##_n##N##_s##S##_c##C##_g##G##_p##P##_##type(                    \
+            const __grid_constant__ smelt_sdpa_params p)                                                     \
+    {                                                                                                        \
+        smelt::forward<smelt::Layout<D, DV, WG, N, S, C, G, P, 0, smelt::Element>>(p);                       \
     }
-#define SMELT_ROW(D, DV, WG, N, S, C, G, P)                 \
-    SMELT_ENTRY(D, DV, WG, N, S, C, G, P, bf16, Bfloat)     \
+#define SMELT_ROW(D, DV, WG, N, S, C, G, P)                                                                  \
+    SMELT_ENTRY(D, DV, WG, N, S, C, G, P, bf16, Bfloat)                                                      \
     SMELT_ENTRY(D, DV, WG, N, S, C, G, P, f16, Half)
-#define SMELT_SPLIT_ENTRY(D, DV, N, S, G, type, Element)                                                      \
-    extern "C" __global__ __launch_bounds__(256, 1) void                                                      \
-        smelt_sdpa_sm90_split_d##D##_v##DV##_n##N##_s##S##_g##G##_##type(                                     \
-            const __grid_constant__ smelt_sdpa_params p)                                                      \
-    {                                                                                                         \
-        smelt::forward<smelt::Layout<D, DV, 1, N, S, 1, G, 0, 1, smelt::Element>>(p);                         \
+#define SMELT_SPLIT_ENTRY(D, DV, N, S, G, type, Element)                                                     \
+    extern "C" __global__ __launch_bounds__(256, 1) void                                                     \
+        smelt_sdpa_sm90_split_d##D##_v##DV##_n##N##_s##S##_g##G##_##type(                                    \
+            const __grid_constant__ smelt_sdpa_params p)                                                     \
+    {                                                                                                        \
+        smelt::forward<smelt::Layout<D, DV, 1, N, S, 1, G, 0, 1, smelt::Element>>(p);                        \
     }
-#define SMELT_SPLIT_ROW(D, DV, N, S, G)               \
-    SMELT_SPLIT_ENTRY(D, DV, N, S, G, bf16, Bfloat)   \
+#define SMELT_SPLIT_ROW(D, DV, N, S, G)                                                                      \
+    SMELT_SPLIT_ENTRY(D, DV, N, S, G, bf16, Bfloat)                                                          \
     SMELT_SPLIT_ENTRY(D, DV, N, S, G, f16, Half)
 
 SMELT_ROWS(SMELT_ROW)

@@ -2,8 +2,8 @@
 /* Attention for everything that the Hopper kernels do not take: float32, mixed types, any head size, any
  * strides, any card from sm_80 on. Float32 arithmetic throughout, no TF32.
  *
- * A block of 128 threads does 64 queries and up to 128 value columns. Thread (x, y) of 16 by 8 holds scores of
- * rows 8 y .. 8 y + 7 and keys 4 x .. 4 x + 3, and outputs of the same rows and columns 8 x .. 8 x + 7. */
+ * A block of 128 threads does 64 queries and up to 128 value columns. Thread (x, y) of 16 by 8 holds scores
+ * of rows 8 y .. 8 y + 7 and keys 4 x .. 4 x + 3, and outputs of the same rows and columns 8 x .. 8 x + 7. */
 #include "row_end.cuh"
 
 namespace smelt
@@ -41,7 +41,8 @@ __device__ __forceinline__ float4 load_four(const smelt_sdpa_view &view, int typ
 
 /* 64 rows by kDepth columns from column `start` on, transposed. */
 __device__ __forceinline__ void load_slice(float (&slice)[kDepth][kPitch], const smelt_sdpa_view &view,
-                                           int type, int64_t base, int first, int rows, int start, int columns)
+                                           int type, int64_t base, int first, int rows, int start,
+                                           int columns)
 {
     for (int i = threadIdx.x; i < 64 * kDepth / 4; i += kBlock) {
         const int row = i / (kDepth / 4), column = i % (kDepth / 4) * 4;
@@ -71,7 +72,8 @@ __device__ __forceinline__ bool load_values(GenericShared &shared, const smelt_s
     return !__syncthreads_or(strange);
 }
 
-__device__ __forceinline__ void multiply_slice(float (&scores)[8][4], const GenericShared &shared, int x, int y)
+__device__ __forceinline__ void multiply_slice(float (&scores)[8][4], const GenericShared &shared, int x,
+                                               int y)
 {
 #pragma unroll 4
     for (int d = 0; d < kDepth; d++) {
@@ -127,7 +129,8 @@ __device__ __forceinline__ void weigh(GenericShared &shared, float (&scores)[8][
 }
 
 template <bool kFinite>
-__device__ __forceinline__ void multiply_values(float (&output)[8][8], const GenericShared &shared, int x, int y)
+__device__ __forceinline__ void multiply_values(float (&output)[8][8], const GenericShared &shared, int x,
+                                                int y)
 {
 #pragma unroll 2
     for (int key = 0; key < kKeys; key++) {
@@ -150,9 +153,12 @@ __device__ __forceinline__ void multiply_values(float (&output)[8][8], const Gen
 __device__ __forceinline__ void store_float(const smelt_sdpa_params &p, int64_t index, float value)
 {
     void *out = const_cast<void *>(p.out.data);
-    if (p.type == SMELT_TYPE_F32) static_cast<float *>(out)[index] = value;
-    else if (p.type == SMELT_TYPE_F16) static_cast<__half *>(out)[index] = __float2half_rn(value);
-    else static_cast<__nv_bfloat16 *>(out)[index] = __float2bfloat16_rn(value);
+    if (p.type == SMELT_TYPE_F32)
+        static_cast<float *>(out)[index] = value;
+    else if (p.type == SMELT_TYPE_F16)
+        static_cast<__half *>(out)[index] = __float2half_rn(value);
+    else
+        static_cast<__nv_bfloat16 *>(out)[index] = __float2bfloat16_rn(value);
 }
 
 __device__ __forceinline__ void store_rows(const smelt_sdpa_params &p, const GenericShared &shared,
@@ -172,7 +178,8 @@ __device__ __forceinline__ void store_rows(const smelt_sdpa_params &p, const Gen
     }
 }
 
-__device__ __forceinline__ void attend(const smelt_sdpa_params &p, GenericShared &shared, const Problem &problem)
+__device__ __forceinline__ void attend(const smelt_sdpa_params &p, GenericShared &shared,
+                                       const Problem &problem)
 {
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     if (threadIdx.x < kRows) shared.maximum[threadIdx.x] = -INFINITY, shared.sum[threadIdx.x] = 0;
@@ -202,8 +209,10 @@ __device__ __forceinline__ void attend(const smelt_sdpa_params &p, GenericShared
         for (int i = 0; i < 8; i++)
 #pragma unroll
             for (int j = 0; j < 8; j++) output[i][j] *= shared.rescale[8 * y + i];
-        if (finite) multiply_values<true>(output, shared, x, y);
-        else multiply_values<false>(output, shared, x, y);
+        if (finite)
+            multiply_values<true>(output, shared, x, y);
+        else
+            multiply_values<false>(output, shared, x, y);
     }
     __syncthreads();
     store_rows(p, shared, problem, output, x, y);
@@ -211,8 +220,8 @@ __device__ __forceinline__ void attend(const smelt_sdpa_params &p, GenericShared
 
 } // namespace smelt
 
-extern "C" __global__ __launch_bounds__(smelt::kBlock) void
-smelt_sdpa_generic(const __grid_constant__ smelt_sdpa_params p)
+extern "C" __global__
+__launch_bounds__(smelt::kBlock) void smelt_sdpa_generic(const __grid_constant__ smelt_sdpa_params p)
 {
     extern __shared__ __align__(16) unsigned char memory[];
     smelt::GenericShared &shared = *reinterpret_cast<smelt::GenericShared *>(memory);

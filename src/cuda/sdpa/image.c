@@ -8,8 +8,8 @@
 #include "../driver.h"
 
 /* SMELT_SDPA_IMAGES is the folder of the compiled images, set by the build. */
-#define SMELT_IMAGE(label, file)                                                                              \
-    __asm__(".section .rodata\n.balign 64\n.global smelt_image_" label "\n.hidden smelt_image_" label         \
+#define SMELT_IMAGE(label, file)                                                                             \
+    __asm__(".section .rodata\n.balign 64\n.global smelt_image_" label "\n.hidden smelt_image_" label        \
             "\nsmelt_image_" label ":\n.incbin \"" SMELT_SDPA_IMAGES "/" file "\"\n.byte 0\n.previous\n")
 
 SMELT_IMAGE("sdpa_generic", "sdpa_generic.fatbin");

@@ -37,8 +37,9 @@ static CUresult encode_map(smelt_tensor_map *map, const smelt_sdpa_view *view, i
     const cuuint32_t steps[4] = {1, 1, 1, 1};
     CUtensorMap encoded;
     const CUresult result = smelt_cuda_driver()->TensorMapEncodeTiled(
-        &encoded, type == SMELT_TYPE_BF16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
-        4, (void *)(uintptr_t)view->data, dims, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+        &encoded,
+        type == SMELT_TYPE_BF16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 4,
+        (void *)(uintptr_t)view->data, dims, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
         chunk == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B,
         CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     memcpy(map, &encoded, sizeof(encoded));
@@ -56,13 +57,13 @@ CUresult smelt_sdpa_encode_maps(smelt_sdpa_params *p, const struct smelt_sdpa_ke
         result = encode_map(&p->k_map, &p->k, p->type, p->head_dim, p->k_length, p->heads_kv, p->batch, chunk,
                             keys, &p->k_head_step, &p->k_batch_step);
     if (!result)
-        result = encode_map(&p->v_map, &p->v, p->type, p->value_dim, p->k_length, p->heads_kv, p->batch, chunk,
-                            keys, &p->v_head_step, &p->v_batch_step);
+        result = encode_map(&p->v_map, &p->v, p->type, p->value_dim, p->k_length, p->heads_kv, p->batch,
+                            chunk, keys, &p->v_head_step, &p->v_batch_step);
     return result;
 }
 
-static CUresult start(CUfunction function, const smelt_sdpa_params *p, long long blocks, int threads, int bytes,
-                      CUstream stream, CUlaunchAttribute *attribute)
+static CUresult start(CUfunction function, const smelt_sdpa_params *p, long long blocks, int threads,
+                      int bytes, CUstream stream, CUlaunchAttribute *attribute)
 {
     const struct smelt_cuda_driver *cuda = smelt_cuda_driver();
     const CUresult result =
@@ -112,7 +113,8 @@ static void kernel_name(char *name, size_t capacity, const struct smelt_sdpa_ker
                  k->value_dim, k->consumers, k->keys, k->stages, k->cluster, k->general, k->pingpong, text);
 }
 
-CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card, CUstream stream)
+CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card,
+                           CUstream stream)
 {
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     if (kernel->family == SMELT_SDPA_GENERIC) return launch_generic(p, stream);
@@ -124,8 +126,7 @@ CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_s
     result = smelt_sdpa_function(kernel->head_dim, name, &function);
     if (result) return result;
     const int split = kernel->family == SMELT_SDPA_SPLIT;
-    const long long tiles =
-        (long long)p->m_tiles * p->batch * (split ? p->heads_kv : p->heads_q) * p->splits;
+    const long long tiles = (long long)p->m_tiles * p->batch * (split ? p->heads_kv : p->heads_q) * p->splits;
     const long long workers = card->multiprocessors / kernel->cluster;
     CUlaunchAttribute cluster = {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION};
     cluster.value.clusterDim.x = (unsigned)kernel->cluster;

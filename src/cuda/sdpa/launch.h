@@ -34,7 +34,8 @@ int smelt_sdpa_choose(const smelt_sdpa_params *p, const struct smelt_sdpa_card *
 /* Fills sections, tiles and splits for kernel `index`, and returns the bytes of scratch that it needs. */
 size_t smelt_sdpa_plan(smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card);
 /* After the plan, with p->partial set where scratch is needed. Tensor maps go into *p. */
-CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card, CUstream stream);
+CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card,
+                           CUstream stream);
 
 int smelt_sdpa_shared_bytes(const struct smelt_sdpa_kernel *kernel);
 CUresult smelt_sdpa_encode_maps(smelt_sdpa_params *p, const struct smelt_sdpa_kernel *kernel);

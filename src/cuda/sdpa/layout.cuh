@@ -41,7 +41,8 @@ struct Layout {
     static constexpr int kRepairAt = kBarriersAt + 8 * kBarriers; /* two words, see Shared::repair */
     static constexpr int kSharedBytes = kRepairAt + 8 + 1024;
 
-    static_assert(!kPacked || (kConsumers == 1 && !kPingPong && kCluster == 1), "one warpgroup a packed tile");
+    static_assert(!kPacked || (kConsumers == 1 && !kPingPong && kCluster == 1),
+                  "one warpgroup a packed tile");
     static_assert(kHeadDim % kChunk == 0 && kValueDim % kChunk == 0, "whole chunks");
     static_assert(kKeys % 16 == 0 && (kKeys / kCluster) % 8 == 0, "whole swizzle atoms");
     static_assert(kSharedBytes <= 232448, "shared memory of one multiprocessor");
@@ -56,7 +57,10 @@ template <class L> struct Shared {
     {
     }
     __device__ __forceinline__ uint32_t query() const { return base + L::kQueryAt; }
-    __device__ __forceinline__ uint32_t key(int stage) const { return base + L::kKeyAt + stage * L::kKeyBytes; }
+    __device__ __forceinline__ uint32_t key(int stage) const
+    {
+        return base + L::kKeyAt + stage * L::kKeyBytes;
+    }
     __device__ __forceinline__ uint32_t value(int stage) const
     {
         return base + L::kValueAt + stage * L::kValueBytes;
@@ -64,10 +68,19 @@ template <class L> struct Shared {
     __device__ __forceinline__ uint32_t barrier(int index) const { return base + L::kBarriersAt + 8 * index; }
     __device__ __forceinline__ uint32_t key_full(int stage) const { return barrier(stage); }
     __device__ __forceinline__ uint32_t key_empty(int stage) const { return barrier(L::kStages + stage); }
-    __device__ __forceinline__ uint32_t value_full(int stage) const { return barrier(2 * L::kStages + stage); }
-    __device__ __forceinline__ uint32_t value_empty(int stage) const { return barrier(3 * L::kStages + stage); }
+    __device__ __forceinline__ uint32_t value_full(int stage) const
+    {
+        return barrier(2 * L::kStages + stage);
+    }
+    __device__ __forceinline__ uint32_t value_empty(int stage) const
+    {
+        return barrier(3 * L::kStages + stage);
+    }
     /* each warpgroup has its own 64 queries */
-    __device__ __forceinline__ uint32_t query_full(int group) const { return barrier(4 * L::kStages + group); }
+    __device__ __forceinline__ uint32_t query_full(int group) const
+    {
+        return barrier(4 * L::kStages + group);
+    }
     __device__ __forceinline__ uint32_t query_empty(int group) const
     {
         return barrier(4 * L::kStages + L::kConsumers + group);

@@ -139,15 +139,18 @@ __device__ __forceinline__ void apply_mask(float (&scores)[kCount], const smelt_
 #pragma unroll
     for (int first = 0; first < kCount; first += kBatch) {
         uint32_t bits[kBatch];
-        if (p.mask_type == SMELT_TYPE_BOOL) load_bits<kBatch, uint8_t>(bits, p, rows, first, column, length);
+        if (p.mask_type == SMELT_TYPE_BOOL)
+            load_bits<kBatch, uint8_t>(bits, p, rows, first, column, length);
         else if (p.mask_type == SMELT_TYPE_F32)
             load_bits<kBatch, uint32_t>(bits, p, rows, first, column, length);
-        else load_bits<kBatch, uint16_t>(bits, p, rows, first, column, length);
+        else
+            load_bits<kBatch, uint16_t>(bits, p, rows, first, column, length);
 #pragma unroll
         for (int i = 0; i < kBatch; i++) {
             float added = bits[i] ? 0.0f : -INFINITY;
             if (p.mask_type != SMELT_TYPE_BOOL)
-                added = p.mask_type == SMELT_TYPE_F32 ? __uint_as_float(bits[i]) : widen_bits(Element(), bits[i]);
+                added =
+                    p.mask_type == SMELT_TYPE_F32 ? __uint_as_float(bits[i]) : widen_bits(Element(), bits[i]);
             scores[first + i] = add_mask(scores[first + i], added);
         }
         asm volatile("" ::: "memory");
@@ -174,7 +177,8 @@ __device__ __forceinline__ void mask_general(float (&scores)[kCount], const smel
 #pragma unroll
         for (int c = 0; c < 2; c++) {
             const int key = column + i * 2 + c;
-            if (key < range.length && !key_is_kept(p, batch, key)) scores[i + c] = scores[i + 2 + c] = -INFINITY;
+            if (key < range.length && !key_is_kept(p, batch, key))
+                scores[i + c] = scores[i + 2 + c] = -INFINITY;
         }
 }
 

@@ -30,13 +30,14 @@ __device__ __forceinline__ void load_packed_queries(const smelt_sdpa_params &p, 
 #pragma unroll 4
     for (int i = thread; i < L::kRows * kPieces; i += 128) {
         const int row = i / kPieces, piece = i % kPieces, packed = tile.first_row + row;
-        const int query = packed / p.group, head = tile.head * p.group + packed % p.group;
         uint4 words = make_uint4(0, 0, 0, 0);
-        if (query < p.q_length)
+        if (packed < p.q_length * p.group) {
+            const int query = packed / p.group, head = tile.head * p.group + packed - query * p.group;
             words = load_columns(p,
                                  static_cast<const uint16_t *>(p.q.data) + tile.batch * p.q.batch +
                                      head * p.q.head + query * p.q.row,
                                  8 * piece);
+        }
         const int inside = kChunkPieces == 8 ? piece % 8 ^ row % 8 : piece % 4 ^ row / 2 % 4;
         const uint32_t at = shared.query() + piece / kChunkPieces * L::kRows * L::kRowBytes +
                             row * L::kRowBytes + 16 * inside;

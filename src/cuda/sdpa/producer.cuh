@@ -40,16 +40,19 @@ __device__ __forceinline__ void load_tile(const smelt_tensor_map &map, uint32_t 
                                           int batch)
 {
     constexpr int kShare = L::kKeys / L::kCluster;
-    if (L::kCluster == 1) barrier_wait(empty, phase ^ 1);
-    else barrier_wait_cluster(empty, phase ^ 1);
+    if (L::kCluster == 1)
+        barrier_wait(empty, phase ^ 1);
+    else
+        barrier_wait_cluster(empty, phase ^ 1);
     barrier_expect(full, kChunks * L::kKeyChunkBytes);
 #pragma unroll
     for (int chunk = 0; chunk < kChunks; chunk++) {
         const uint32_t at = destination + chunk * L::kKeyChunkBytes + rank * kShare * L::kRowBytes;
-        if (L::kCluster == 1) copy_box(at, &map, full, chunk * L::kChunk, row, head, batch);
+        if (L::kCluster == 1)
+            copy_box(at, &map, full, chunk * L::kChunk, row, head, batch);
         else
-            copy_box_multicast(at, &map, full, (1 << L::kCluster) - 1, chunk * L::kChunk,
-                               row + rank * kShare, head, batch);
+            copy_box_multicast(at, &map, full, (1 << L::kCluster) - 1, chunk * L::kChunk, row + rank * kShare,
+                               head, batch);
     }
 }
 
@@ -60,7 +63,8 @@ template <class L> struct Producer {
     Ring<L::kStages> keys, values;
     Ring<1> queries;
 
-    __device__ __forceinline__ Producer(const smelt_sdpa_params &p, const Shared<L> &shared) : p(p), shared(shared)
+    __device__ __forceinline__ Producer(const smelt_sdpa_params &p, const Shared<L> &shared)
+        : p(p), shared(shared)
     {
     }
 
@@ -89,9 +93,10 @@ template <class L> struct Producer {
 
     __device__ __forceinline__ void load_value(int n, int head, int batch)
     {
-        load_tile<L, L::kValueChunks>(p.v_map, shared.value(values.stage()), shared.value_full(values.stage()),
-                                      shared.value_empty(values.stage()), values.phase(), worker.rank, n * L::kKeys,
-                                      head * p.v_head_step, batch * p.v_batch_step);
+        load_tile<L, L::kValueChunks>(p.v_map, shared.value(values.stage()),
+                                      shared.value_full(values.stage()), shared.value_empty(values.stage()),
+                                      values.phase(), worker.rank, n * L::kKeys, head * p.v_head_step,
+                                      batch * p.v_batch_step);
         values.advance();
     }
 

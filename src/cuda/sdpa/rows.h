@@ -9,7 +9,7 @@
 
 /* clang-format off */
 #define SMELT_SDPA_ROWS_64(ROW)          \
-    ROW( 64,  64, 3, 128, 2, 1, 0, 1)    \
+    ROW( 64,  64, 3, 112, 2, 1, 0, 1)    \
     ROW( 64,  64, 2, 128, 3, 1, 0, 1)    \
     ROW( 64,  64, 2, 128, 2, 1, 1, 1)
 #define SMELT_SDPA_ROWS_96(ROW)          \

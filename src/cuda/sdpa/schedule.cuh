@@ -8,7 +8,8 @@ namespace smelt
 {
 
 struct Tile {
-    int first_row, head, batch, split; /* packed kernels: the head is one of keys, rows count all its queries */
+    int first_row, head, batch,
+        split; /* packed kernels: the head is one of keys, rows count all its queries */
 };
 
 /* The persistent grid walks tiles in a fixed order: sections of heads whose keys and values fit the L2

@@ -66,8 +66,9 @@ static smelt_status fill(smelt_sdpa_params *p, const struct smelt_sdpa_args *a)
     const int64_t far = SMELT_SDPA_FAR;
     const int64_t tiles = a->batch * a->heads * ((a->q_len + 63) / 64) * ((a->value_dim + 127) / 128 + 1);
     if (a->q_len >= far || a->kv_len >= far || a->dim >= far || a->value_dim >= far || tiles >= INT_MAX / 2)
-        return smelt_fail(SMELT_UNSUPPORTED, "sdpa: q: expected fewer than 2^29 queries, keys and columns and "
-                                             "fewer than 2^30 tiles of 64 queries on CUDA");
+        return smelt_fail(SMELT_UNSUPPORTED,
+                          "sdpa: q: expected fewer than 2^29 queries, keys and columns and "
+                          "fewer than 2^30 tiles of 64 queries on CUDA");
     memset(p, 0, sizeof(*p));
     p->q = strided(a->q), p->k = strided(a->k), p->v = strided(a->v), p->out = strided(a->out);
     p->batch = (int32_t)a->batch, p->heads_q = (int32_t)a->heads, p->heads_kv = (int32_t)a->kv_heads;
@@ -94,11 +95,13 @@ static smelt_status run(struct smelt_cuda_device *device, smelt_sdpa_params *p, 
     CUdeviceptr scratch = 0;
     if (bytes && stream->workspace) {
         if (stream->workspace_size < bytes)
-            return smelt_fail(SMELT_INVALID_ARGUMENT, "sdpa: stream.workspace_size: expected %zu bytes or more, got %zu",
-                              bytes, stream->workspace_size);
+            return smelt_fail(SMELT_INVALID_ARGUMENT,
+                              "sdpa: stream.workspace_size: expected %zu bytes or more, got %zu", bytes,
+                              stream->workspace_size);
         p->partial = stream->workspace;
     } else if (bytes) {
-        SMELT_TRY(smelt_cuda_status(device->driver->MemAllocAsync(&scratch, bytes, queue), "sdpa", "scratch"));
+        SMELT_TRY(
+            smelt_cuda_status(device->driver->MemAllocAsync(&scratch, bytes, queue), "sdpa", "scratch"));
         p->partial = (float *)(uintptr_t)scratch;
     }
     smelt_status status = smelt_cuda_status(smelt_sdpa_launch(p, kernel, &card, queue), "sdpa", "launch");
@@ -111,8 +114,8 @@ static smelt_status run(struct smelt_cuda_device *device, smelt_sdpa_params *p, 
 
 smelt_status smelt_cuda_sdpa(const struct smelt_sdpa_args *a)
 {
-    const struct smelt_view *views[] = {a->out, a->lse, a->q, a->k, a->v, a->mask, a->key_mask, a->sinks,
-                                        a->kv_lengths, a->kv_offsets};
+    const struct smelt_view *views[] = {a->out,  a->lse,      a->q,     a->k,          a->v,
+                                        a->mask, a->key_mask, a->sinks, a->kv_lengths, a->kv_offsets};
     struct smelt_cuda_device device;
     smelt_sdpa_params params;
     SMELT_TRY(fill(&params, a));

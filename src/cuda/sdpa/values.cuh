@@ -22,7 +22,8 @@ __device__ __forceinline__ uint32_t clear_not_finite(uint32_t word, uint32_t exp
  * not finite. Every warpgroup does all of it for itself: the writes agree. */
 template <class L>
 __device__ __forceinline__ void clear_values(const smelt_sdpa_params &p, const Range &range, int batch,
-                                             int first_key, uint32_t value, bool repair, int group, int thread)
+                                             int first_key, uint32_t value, bool repair, int group,
+                                             int thread)
 {
     const uint32_t exponent = p.type == SMELT_TYPE_BF16 ? 0x7F80u : 0x7C00u;
 #pragma unroll 1

@@ -16,8 +16,8 @@ struct Bfloat {
 };
 
 /* Where a matrix lies in shared memory. Rows of one chunk are kRowBytes long (128 or 64) and swizzled over
- * their full width, as the tensor copies write them; eight rows are one atom. Only the low word depends on the
- * address, which saves 64-bit arithmetic in front of every instruction. */
+ * their full width, as the tensor copies write them; eight rows are one atom. Only the low word depends on
+ * the address, which saves 64-bit arithmetic in front of every instruction. */
 template <int kRowBytes> struct Descriptor {
     uint32_t low;
 
@@ -35,10 +35,7 @@ template <int kRowBytes> struct Descriptor {
     }
 };
 
-__device__ __forceinline__ void wgmma_fence()
-{
-    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
+__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 
 __device__ __forceinline__ void wgmma_commit()
 {
@@ -54,8 +51,7 @@ template <int kPending> __device__ __forceinline__ void wgmma_wait()
 template <int kCount> __device__ __forceinline__ void pin(float (&registers)[kCount])
 {
 #pragma unroll
-    for (int i = 0; i < kCount; i++)
-        asm volatile("" : "+f"(registers[i])::"memory");
+    for (int i = 0; i < kCount; i++) asm volatile("" : "+f"(registers[i])::"memory");
 }
 
 template <int kN, class Element> struct Wgmma;
