@@ -17,9 +17,15 @@ static const struct smelt_sdpa_tiles *best_tiles(const struct smelt_sdpa_args *a
     return smelt_best_kernels(tables);
 }
 
+static bool is_empty(const struct smelt_sdpa_args *a)
+{
+    return a->batch == 0 || a->heads == 0 || a->q_len == 0;
+}
+
 size_t smelt_cpu_sdpa_workspace(const struct smelt_sdpa_args *args)
 {
     struct sdpa_plan plan;
+    if (is_empty(args)) return 0;
     if (sdpa_decodes(args)) return sdpa_decode_workspace(args);
     return sdpa_plan_init(&plan, args, best_tiles(args));
 }
@@ -27,7 +33,7 @@ size_t smelt_cpu_sdpa_workspace(const struct smelt_sdpa_args *args)
 smelt_status smelt_cpu_sdpa(const struct smelt_sdpa_args *args)
 {
     struct sdpa_plan plan;
-    if (args->batch == 0 || args->heads == 0 || args->q_len == 0) return SMELT_OK;
+    if (is_empty(args)) return SMELT_OK;
     if (sdpa_decodes(args)) return sdpa_decode(args);
     size_t bytes = sdpa_plan_init(&plan, args, best_tiles(args));
     void *scratch;
