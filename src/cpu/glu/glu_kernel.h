@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kernels of glu. */
+#ifndef SMELT_CPU_GLU_KERNEL_H
+#define SMELT_CPU_GLU_KERNEL_H
+
+#include <stdbool.h>
+
+#include "cpu/rows.h"
+#include "core/dtype.h"
+
+enum { SMELT_ACTIVATIONS = 3 };
+
+/* out[i] = activation(gate[i]) * up[i] for n neighbours; out may be gate or up. `stream`: past the cache. */
+typedef void smelt_glu_kernel(void *out, const void *gate, const void *up, int64_t n, bool stream);
+
+struct smelt_glu_kernels {
+    smelt_glu_kernel *forward[SMELT_ACTIVATIONS][SMELT_FLOAT_DTYPES];
+};
+SMELT_DECLARE_KERNELS(struct smelt_glu_kernels, smelt_glu);
+
+#endif

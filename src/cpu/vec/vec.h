@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The vocabulary of every CPU kernel: one vector of VEC_WIDTH floats, under the same names for every ISA. A
+ * kernel file is compiled once per ISA with -DSMELT_VEC=<isa>, and this header brings the right words:
+ *
+ *   types      vf floats, vi int32, vm mask
+ *   memory     vec_load, vec_load_part(n < width, the rest 0), vec_store, vec_store_part, vec_stream (aligned
+ * to the vector, past the cache), vec_stream_fence; the dtype is a constant, and the conversion exact or to
+ *              nearest even
+ *   arithmetic vec_set add sub mul div sqrt fma(a*b+c) fnma(c-a*b) min max round; min and max give the second
+ * operand where one is NaN lanes      vec_sum and vec_largest (fixed trees), vec_even/odd and zip_low/high
+ * (pairs of vectors) bits       vec_int_*, vec_bits, vec_of_bits, vec_to_int (nearest), vec_from_int masks
+ * vec_less, less_equal, equal, int_equal, is_nan, mask_first, select(mask, yes, no), any
+ *
+ * Results that use fma differ in the last bit between ISAs, never between runs. */
+#ifndef SMELT_CPU_VEC_H
+#define SMELT_CPU_VEC_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core/dtype.h"
+
+#define VEC                   static inline __attribute__((always_inline, unused))
+
+#define SMELT_VEC_scalar      0
+#define SMELT_VEC_avx2        1
+#define SMELT_VEC_avx512      2
+#define SMELT_VEC_avx512bf16  2
+#define SMELT_VEC_avx512fp16  2
+#define SMELT_VEC_neon        3
+#define SMELT_VEC_JOIN(a, b)  a##b
+#define SMELT_VEC_CHOICE(isa) SMELT_VEC_JOIN(SMELT_VEC_, isa)
+
+#if SMELT_VEC_CHOICE(SMELT_VEC) == SMELT_VEC_avx512
+#    include "cpu/vec/avx512.h"
+#elif SMELT_VEC_CHOICE(SMELT_VEC) == SMELT_VEC_avx2
+#    include "cpu/vec/avx2.h"
+#elif SMELT_VEC_CHOICE(SMELT_VEC) == SMELT_VEC_neon
+#    include "cpu/vec/neon.h"
+#else
+#    include "cpu/vec/scalar.h"
+#endif
+
+/* smelt_glu becomes smelt_glu_avx2: the name of what this compilation exports. */
+#define SMELT_ISA_NAME2(name, isa) name##_##isa
+#define SMELT_ISA_NAME1(name, isa) SMELT_ISA_NAME2(name, isa)
+#define SMELT_ISA_NAME(name)       SMELT_ISA_NAME1(name, SMELT_VEC)
+
+/* Element `i` on of an array of a dtype that is known when this is compiled. */
+VEC const char *vec_at(enum smelt_dtype dtype, const void *base, int64_t i)
+{
+    return (const char *)base + i * (dtype == SMELT_F32 ? 4 : 2);
+}
+VEC vf vec_load(enum smelt_dtype dtype, const void *base, int64_t i)
+{
+    const char *p = vec_at(dtype, base, i);
+    return dtype == SMELT_F32 ? vec_load_f32(p) : dtype == SMELT_F16 ? vec_load_f16(p) : vec_load_bf16(p);
+}
+VEC vf vec_load_part(enum smelt_dtype dtype, const void *base, int64_t i, int64_t n)
+{
+    const char *p = vec_at(dtype, base, i);
+    return dtype == SMELT_F32   ? vec_load_part_f32(p, n)
+           : dtype == SMELT_F16 ? vec_load_part_f16(p, n)
+                                : vec_load_part_bf16(p, n);
+}
+VEC void vec_store(enum smelt_dtype dtype, void *base, int64_t i, vf v)
+{
+    char *p = (char *)vec_at(dtype, base, i);
+    if (dtype == SMELT_F32)
+        vec_store_f32(p, v);
+    else if (dtype == SMELT_F16)
+        vec_store_f16(p, v);
+    else
+        vec_store_bf16(p, v);
+}
+VEC void vec_store_part(enum smelt_dtype dtype, void *base, int64_t i, vf v, int64_t n)
+{
+    char *p = (char *)vec_at(dtype, base, i);
+    if (dtype == SMELT_F32)
+        vec_store_part_f32(p, v, n);
+    else if (dtype == SMELT_F16)
+        vec_store_part_f16(p, v, n);
+    else
+        vec_store_part_bf16(p, v, n);
+}
+VEC void vec_stream(enum smelt_dtype dtype, void *base, int64_t i, vf v)
+{
+    char *p = (char *)vec_at(dtype, base, i);
+    if (dtype == SMELT_F32)
+        vec_stream_f32(p, v);
+    else if (dtype == SMELT_F16)
+        vec_stream_f16(p, v);
+    else
+        vec_stream_bf16(p, v);
+}
+/* The value as it would come back from memory of this dtype. */
+VEC vf vec_rounded(enum smelt_dtype dtype, vf v)
+{
+    if (dtype == SMELT_F32) return v;
+    uint16_t bits[VEC_WIDTH];
+    if (dtype == SMELT_F16) {
+        vec_store_f16(bits, v);
+        return vec_load_f16(bits);
+    }
+    vec_store_bf16(bits, v);
+    return vec_load_bf16(bits);
+}
+VEC vf vec_zero(void) { return vec_set(0); }
+VEC vf vec_abs(vf v) { return vec_of_bits(vec_int_and(vec_bits(v), vec_int_set(0x7fffffff))); }
+VEC vf vec_negate(vf v) { return vec_of_bits(vec_int_xor(vec_bits(v), vec_int_set(INT32_MIN))); }
+
+/* How many elements stand before `p` is aligned for vec_stream. */
+VEC int64_t vec_stream_head(enum smelt_dtype dtype, const void *p)
+{
+    int64_t size = dtype == SMELT_F32 ? 4 : 2, bytes = VEC_WIDTH * size;
+    return (int64_t)(-(uintptr_t)p % (uintptr_t)bytes) / size;
+}
+
+#endif
