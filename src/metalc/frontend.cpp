@@ -14,6 +14,7 @@
 #include <clang/Lex/PreprocessorOptions.h>
 #include <llvm/IR/LLVMContext.h>
 #include <llvm/IR/Module.h>
+#include <llvm/Support/FileSystem.h>
 #include <llvm/Support/VirtualFileSystem.h>
 
 namespace {
@@ -122,6 +123,46 @@ class Action : public clang::EmitLLVMOnlyAction {
     std::string *reflection;
 };
 
+// The disk, but for everything outside the given folders.
+class FolderFileSystem : public llvm::vfs::ProxyFileSystem {
+  public:
+    explicit FolderFileSystem(const frontend_request &request)
+        : llvm::vfs::ProxyFileSystem(llvm::vfs::getRealFileSystem())
+    {
+        for (size_t i = 0; i < request.folder_count; i++) add(request.folders[i]);
+    }
+    llvm::ErrorOr<llvm::vfs::Status> status(const llvm::Twine &path) override
+    {
+        if (!allowed(path)) return std::make_error_code(std::errc::no_such_file_or_directory);
+        return llvm::vfs::ProxyFileSystem::status(path);
+    }
+    llvm::ErrorOr<std::unique_ptr<llvm::vfs::File>> openFileForRead(const llvm::Twine &path) override
+    {
+        if (!allowed(path)) return std::make_error_code(std::errc::no_such_file_or_directory);
+        return llvm::vfs::ProxyFileSystem::openFileForRead(path);
+    }
+
+  private:
+    static bool real(const llvm::Twine &path, llvm::SmallVectorImpl<char> &out)
+    {
+        return !llvm::sys::fs::real_path(path, out);
+    }
+    void add(const char *folder)
+    {
+        llvm::SmallString<256> path;
+        if (real(folder, path)) folders.push_back(path.str().str());
+    }
+    bool allowed(const llvm::Twine &name) const
+    {
+        llvm::SmallString<256> path;
+        if (!real(name, path)) return false;
+        for (const std::string &folder : folders)
+            if (path == folder || (path.starts_with(folder) && path[folder.size()] == '/')) return true;
+        return false;
+    }
+    std::vector<std::string> folders;
+};
+
 llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> file_system(const frontend_request &request)
 {
     llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files(new llvm::vfs::InMemoryFileSystem);
@@ -131,7 +172,10 @@ llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> file_system(const frontend_reque
     };
     add(request.main);
     for (size_t i = 0; i < request.file_count; i++) add(request.files[i]);
-    return files;
+    llvm::IntrusiveRefCntPtr<llvm::vfs::OverlayFileSystem> all(
+        new llvm::vfs::OverlayFileSystem(new FolderFileSystem(request)));
+    all->pushOverlay(files);
+    return all;
 }
 
 } // namespace

@@ -18,7 +18,9 @@ struct frontend_file {
 struct frontend_request {
     struct frontend_file main; /* already rewritten (rewrite.h) */
     const struct frontend_file *files;
-    size_t file_count; /* the prelude, and what the caller's include folders hold */
+    size_t file_count; /* the prelude */
+    const char *const *folders;
+    size_t folder_count; /* what else #include may read from the disk */
     const char *const *arguments;
     size_t argument_count; /* further cc1 arguments: -D, -I, math mode */
     const char *triple;
