@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contract between the prelude and the engine: every operation that a lane cannot do alone.
-   Nothing here is defined in C++: the engine replaces each call. docs: see the groups below. */
+   Nothing here is defined in C++: the engine replaces each call. */
 #ifndef SMELT_INTRINSICS_H
 #define SMELT_INTRINSICS_H
 
@@ -78,7 +78,6 @@
     SMELT_COLLECTIVE bool __smelt_##scope##_all(bool value);                                                 \
     SMELT_COLLECTIVE bool __smelt_##scope##_any(bool value);                                                 \
     SMELT_COLLECTIVE bool __smelt_##scope##_is_first(void);                                                  \
-    SMELT_COLLECTIVE bool __smelt_##scope##_is_helper_thread(void);                                          \
     SMELT_COLLECTIVE unsigned __smelt_##scope##_ballot(bool value);                                          \
     SMELT_COLLECTIVE unsigned __smelt_##scope##_active_threads_mask(void);
 
