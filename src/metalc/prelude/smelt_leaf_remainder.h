@@ -26,7 +26,8 @@ SMELT_VOTING_LEAF float __smelt_math_fmod_f32(float x, float y)
         for (double s = 0x1p252; s > 1.0; s *= 0x1p-28) r = remainder_step(r, divisor * s);
     float result = with_sign((float)remainder_step(r, divisor), x);
     result = select(magnitude(x) < magnitude(y), x, result);
-    return select((magnitude(x) < infinity) & (magnitude(y) > 0.0f), result, not_a_number);
+    result = select(magnitude(x) < infinity, result, not_a_number);
+    return select(magnitude(y) > 0.0f, result, not_a_number);
 }
 
 /* The neighbour of x towards y, through the order of the bit patterns */

@@ -8,13 +8,6 @@
 
 namespace metal
 {
-#define SMELT_EACH(N, R, expression_x, expression_y, expression_z, expression_w)                             \
-    if constexpr (N == 2) return vec<R, N>((R)(expression_x), (R)(expression_y));                            \
-    else if constexpr (N == 3)                                                                               \
-        return vec<R, N>((R)(expression_x), (R)(expression_y), (R)(expression_z));                           \
-    else                                                                                                     \
-        return vec<R, N>((R)(expression_x), (R)(expression_y), (R)(expression_z), (R)(expression_w));
-
 #define SMELT_BINARY(op, R)                                                                                  \
     template <class T, int N>                                                                                \
     SMELT_INLINE_CONSTEXPR vec<R, N> operator op(const vec<T, N> &a, const vec<T, N> &b)                     \

@@ -87,7 +87,8 @@
     SMELT_PUT4(a, b, c, d) SMELT_PUT4(a, b, d, c) SMELT_PUT4(a, c, b, d)                                     \
     SMELT_PUT4(a, c, d, b) SMELT_PUT4(a, d, b, c) SMELT_PUT4(a, d, c, b)
 
-namespace smelt
+/* A namespace with nothing else in it: a base class makes its namespace one that calls with vectors search. */
+namespace smelt_parts
 {
 template <class V, class T, int N> struct swizzles;
 
@@ -121,7 +122,7 @@ template <class V, class T> struct swizzles<V, T, 4> {
     SMELT_ORDERS4(z, x, y, w)
     SMELT_ORDERS4(w, x, y, z)
 };
-} // namespace smelt
+} // namespace smelt_parts
 
 #undef SMELT_GETTERS
 #undef SMELT_ORDERS2

@@ -29,18 +29,29 @@ namespace smelt
 {
 /* The vector that an argument is or stands for; scalars have none. */
 template <class A> struct as_vector {
+    static constexpr bool exists = false;
 };
 template <class T, int N> struct as_vector<metal::vec<T, N>> {
+    static constexpr bool exists = true;
+    static constexpr int count = N;
+    using element = T;
     using type = metal::vec<T, N>;
+    using truth = metal::vec<bool, N>;
+    using integers = metal::vec<int, N>;
 };
-template <class T, int N> struct as_vector<metal::packed_vec<T, N>> {
-    using type = metal::vec<T, N>;
+template <class T, int N> struct as_vector<metal::packed_vec<T, N>> : as_vector<metal::vec<T, N>> {
+};
+/* The same for two or three arguments of which at least one is a vector; the others are converted to it. */
+template <class A, class B> struct pair_vector : choose_t<as_vector<A>::exists, as_vector<A>, as_vector<B>> {
+};
+template <class A, class B, class C>
+struct triple_vector : choose_t<as_vector<A>::exists, as_vector<A>, pair_vector<B, C>> {
 };
 } // namespace smelt
 
 namespace metal
 {
-template <class T> struct alignas(2 * sizeof(T)) vec<T, 2> : smelt::swizzles<vec<T, 2>, T, 2> {
+template <class T> struct alignas(2 * sizeof(T)) vec<T, 2> : smelt_parts::swizzles<vec<T, 2>, T, 2> {
     using value_type = T;
     T x, y;
     vec() = default;
@@ -53,7 +64,7 @@ template <class T> struct alignas(2 * sizeof(T)) vec<T, 2> : smelt::swizzles<vec
     SMELT_INDEX(y)
 };
 
-template <class T> struct alignas(4 * sizeof(T)) vec<T, 3> : smelt::swizzles<vec<T, 3>, T, 3> {
+template <class T> struct alignas(4 * sizeof(T)) vec<T, 3> : smelt_parts::swizzles<vec<T, 3>, T, 3> {
     using value_type = T;
     T x, y, z;
     vec() = default;
@@ -71,7 +82,7 @@ template <class T> struct alignas(4 * sizeof(T)) vec<T, 3> : smelt::swizzles<vec
     SMELT_INDEX(z)
 };
 
-template <class T> struct alignas(4 * sizeof(T)) vec<T, 4> : smelt::swizzles<vec<T, 4>, T, 4> {
+template <class T> struct alignas(4 * sizeof(T)) vec<T, 4> : smelt_parts::swizzles<vec<T, 4>, T, 4> {
     using value_type = T;
     T x, y, z, w;
     vec() = default;
@@ -126,7 +137,7 @@ template <class T> struct alignas(4 * sizeof(T)) vec<T, 4> : smelt::swizzles<vec
     SMELT_PACKED_ASSIGN(/)                                                                                   \
     friend SMELT_INLINE_CONSTEXPR V operator-(packed_vec a) { return -V(a); }
 
-template <class T> struct packed_vec<T, 2> : smelt::swizzles<packed_vec<T, 2>, T, 2> {
+template <class T> struct packed_vec<T, 2> : smelt_parts::swizzles<packed_vec<T, 2>, T, 2> {
     T x, y;
     SMELT_PACKED_COMMON(2)
     SMELT_INLINE_CONSTEXPR packed_vec(V v) : x(v.x), y(v.y) {}
@@ -137,7 +148,7 @@ template <class T> struct packed_vec<T, 2> : smelt::swizzles<packed_vec<T, 2>, T
     SMELT_INDEX(y)
 };
 
-template <class T> struct packed_vec<T, 3> : smelt::swizzles<packed_vec<T, 3>, T, 3> {
+template <class T> struct packed_vec<T, 3> : smelt_parts::swizzles<packed_vec<T, 3>, T, 3> {
     T x, y, z;
     SMELT_PACKED_COMMON(3)
     SMELT_INLINE_CONSTEXPR packed_vec(V v) : x(v.x), y(v.y), z(v.z) {}
@@ -149,7 +160,7 @@ template <class T> struct packed_vec<T, 3> : smelt::swizzles<packed_vec<T, 3>, T
     SMELT_INDEX(z)
 };
 
-template <class T> struct packed_vec<T, 4> : smelt::swizzles<packed_vec<T, 4>, T, 4> {
+template <class T> struct packed_vec<T, 4> : smelt_parts::swizzles<packed_vec<T, 4>, T, 4> {
     T x, y, z, w;
     SMELT_PACKED_COMMON(4)
     SMELT_INLINE_CONSTEXPR packed_vec(V v) : x(v.x), y(v.y), z(v.z), w(v.w) {}
@@ -210,5 +221,13 @@ SMELT_ALL_VECTOR_NAMES
 }
 #undef SMELT_ALL_VECTOR_NAMES
 #undef SMELT_PACKED_NAMES
+
+/* Body of a function that gives vec<R, N>, one expression an element. */
+#define SMELT_EACH(N, R, expression_x, expression_y, expression_z, expression_w)                             \
+    if constexpr (N == 2) return metal::vec<R, N>((R)(expression_x), (R)(expression_y));                            \
+    else if constexpr (N == 3)                                                                               \
+        return metal::vec<R, N>((R)(expression_x), (R)(expression_y), (R)(expression_z));                           \
+    else                                                                                                     \
+        return metal::vec<R, N>((R)(expression_x), (R)(expression_y), (R)(expression_z), (R)(expression_w));
 
 #endif
