@@ -74,8 +74,8 @@ static size_t frontend_arguments(const struct request *r, const char **list)
         "-cl-single-precision-constant", "-fno-gnu-inline-asm", "-Wno-user-defined-literals",
         "-Wno-duplicate-decl-specifier", "-Wno-unknown-attributes", "-Wno-ignored-attributes", "-Wno-unused-value",
         "-Wno-c99-designator", "-Wno-unused-comparison", "-Wno-undefined-inline", "-Wno-undefined-internal",
-        "-ftemplate-depth", "512", "-fconstexpr-steps", "4194304", "-ferror-limit", "20", "-nostdsysteminc",
-        "-nobuiltininc", "-fsigned-char", "-include", "metal_stdlib", "-include", "smelt_entry.h", "-I",
+        "-ftemplate-depth=512", "-fconstexpr-steps=4194304", "-ferror-limit", "20", "-nostdsysteminc",
+        "-nobuiltininc", "-include", "metal_stdlib", "-include", "smelt_entry.h", "-I",
         "/smelt/include", "-fvisibility=hidden"};
     static const char *const modes[3][8] = {
         {"-ffp-contract=off"},
@@ -95,6 +95,9 @@ static size_t frontend_arguments(const struct request *r, const char **list)
 /* The rewritten text and behind it, on a line of its own, the entry point. */
 static bool build_text(const struct request *r, struct text *whole, struct text *log)
 {
+    text_append(whole, "#line 1 \"", 9);
+    for (const char *c = r->name; *c; c++) text_append(whole, strchr("\"\\\n\r", *c) ? "_" : c, 1);
+    text_append(whole, "\"\n", 2);
     text_append(whole, r->source, r->source_length);
     if (!rewrite_source(whole->data, whole->length, r->name, log)) return false;
     text_print(whole, "\n#line 1 \"<entry>\"\n%s\n", r->entry);
@@ -111,7 +114,7 @@ static bool run_frontend(const struct request *r, const struct text *whole, stru
         files[i] = (struct frontend_file){paths[i].data, (const char *)embedded_files[i].text, embedded_files[i].length};
     }
     struct frontend_request request = {
-        .main = {r->name, whole->data, whole->length},
+        .main = {"/smelt/text", whole->data, whole->length},
         .files = files,
         .file_count = embedded_count,
         .folders = r->folders,

@@ -142,6 +142,10 @@ class FolderFileSystem : public llvm::vfs::ProxyFileSystem {
         return llvm::vfs::ProxyFileSystem::openFileForRead(path);
     }
 
+    // "." has to exist: the folder of the in-memory files.
+    llvm::ErrorOr<std::string> getCurrentWorkingDirectory() const override { return std::string("/smelt"); }
+    std::error_code setCurrentWorkingDirectory(const llvm::Twine &) override { return {}; }
+
   private:
     static bool real(const llvm::Twine &path, llvm::SmallVectorImpl<char> &out)
     {
@@ -174,6 +178,7 @@ llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> file_system(const frontend_reque
     for (size_t i = 0; i < request.file_count; i++) add(request.files[i]);
     llvm::IntrusiveRefCntPtr<llvm::vfs::OverlayFileSystem> all(
         new llvm::vfs::OverlayFileSystem(new FolderFileSystem(request)));
+    files->setCurrentWorkingDirectory("/smelt");
     all->pushOverlay(files);
     return all;
 }
@@ -204,11 +209,13 @@ extern "C" int frontend_run(const frontend_request *request, frontend_result *re
     if (good) {
         invocation->getPreprocessorOpts().DisablePragmaDebugCrash = true;
         invocation->getHeaderSearchOpts().UseBuiltinIncludes = false;
+        invocation->getFrontendOpts().UseGlobalModuleIndex = false;
         clang::CompilerInstance instance;
         instance.setInvocation(invocation);
         instance.setDiagnostics(engine.get());
         clang::ProcessWarningOptions(diagnostics, invocation->getDiagnosticOpts());
         instance.createFileManager(file_system(*request));
+        instance.setVerboseOutputStream(llvm::nulls());
         Action action(context.get(), request->reflect ? &reflection : nullptr);
         good = instance.ExecuteAction(action) && !diagnostics.hasErrorOccurred();
         if (good) module = action.takeModule();
