@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Request to answer: fields, rewriting, clang, engine. */
 #include "answer.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "compile.h"
@@ -71,12 +72,12 @@ static size_t frontend_arguments(const struct request *r, const char **list)
     static const char *const common[] = {
         "-fwrapv", "-relaxed-aliasing", "-fno-threadsafe-statics", "-disable-O0-optnone", "-ffreestanding",
         "-fno-char8_t", "-fdeclspec", "-ffloat16-excess-precision=none", "-fbfloat16-excess-precision=none",
-        "-cl-single-precision-constant", "-fno-gnu-inline-asm", "-Wno-user-defined-literals",
+"-fno-gnu-inline-asm", "-Wno-user-defined-literals",
         "-Wno-duplicate-decl-specifier", "-Wno-unknown-attributes", "-Wno-ignored-attributes", "-Wno-unused-value",
         "-Wno-c99-designator", "-Wno-unused-comparison", "-Wno-undefined-inline", "-Wno-undefined-internal",
         "-ftemplate-depth=512", "-fconstexpr-steps=4194304", "-ferror-limit", "20", "-nostdsysteminc",
-        "-nobuiltininc", "-include", "metal_stdlib", "-include", "smelt_entry.h", "-I",
-        "/smelt/include", "-fvisibility=hidden"};
+        "-nobuiltininc", "-fpch-instantiate-templates", "-I", "/smelt/include",
+        "-fvisibility=hidden"};
     static const char *const modes[3][8] = {
         {"-ffp-contract=off"},
         {"-ffp-contract=fast", "-mreassociate", "-freciprocal-math", "-fapprox-func", "-fno-signed-zeros",
@@ -92,6 +93,21 @@ static size_t frontend_arguments(const struct request *r, const char **list)
     return count;
 }
 
+static size_t include_prelude(unsigned math_mode, const char **list)
+{
+    size_t count = 0;
+    if (embedded_precompiled[math_mode % 3].length) {
+        list[count++] = "-include-pch";
+        list[count++] = "/smelt/prelude.pch";
+        return count;
+    }
+    list[count++] = "-include";
+    list[count++] = "metal_stdlib";
+    list[count++] = "-include";
+    list[count++] = "smelt_entry.h";
+    return count;
+}
+
 /* The rewritten text and behind it, on a line of its own, the entry point. */
 static bool build_text(const struct request *r, struct text *whole, struct text *log)
 {
@@ -104,29 +120,67 @@ static bool build_text(const struct request *r, struct text *whole, struct text 
     return true;
 }
 
+static const char prelude_text[] = "#include <metal_stdlib>\n#include <smelt_entry.h>\n";
+
+/* The embedded headers as files of the frontend; the last is the precompiled one, which asks for its source. */
+static struct frontend_file *prelude_files(unsigned math_mode, size_t *count)
+{
+    static char paths[64][64];
+    struct frontend_file *files = must_allocate(embedded_count + 2, sizeof *files);
+    *count = 0;
+    for (size_t i = 0; i < embedded_count && i < 64; i++) {
+        const struct embedded_file *file = &embedded_files[i];
+        snprintf(paths[i], sizeof paths[i], "/smelt/include/%s", file->path);
+        files[(*count)++] = (struct frontend_file){paths[i], (const char *)file->text, file->length};
+    }
+    const struct embedded_file *precompiled = &embedded_precompiled[math_mode % 3];
+    if (!precompiled->length) return files;
+    files[(*count)++] = (struct frontend_file){"/smelt/prelude.h", prelude_text, sizeof prelude_text - 1};
+    files[(*count)++] =
+        (struct frontend_file){"/smelt/prelude.pch", (const char *)precompiled->text, precompiled->length};
+    return files;
+}
+
 static bool run_frontend(const struct request *r, const struct text *whole, struct frontend_result *result)
 {
     const char *list[MOST_ARGUMENTS + 64];
-    struct frontend_file *files = must_allocate(embedded_count, sizeof *files);
-    struct text *paths = must_allocate(embedded_count, sizeof *paths);
-    for (size_t i = 0; i < embedded_count; i++) {
-        text_print(&paths[i], "/smelt/include/%s", embedded_files[i].path);
-        files[i] = (struct frontend_file){paths[i].data, (const char *)embedded_files[i].text, embedded_files[i].length};
-    }
+    size_t count;
+    struct frontend_file *files = prelude_files(r->task.math_mode, &count);
+    size_t given = frontend_arguments(r, list);
+    given += include_prelude(r->task.math_mode, list + given);
     struct frontend_request request = {
         .main = {"/smelt/text", whole->data, whole->length},
         .files = files,
-        .file_count = embedded_count,
+        .file_count = count,
         .folders = r->folders,
         .folder_count = r->folder_count,
         .arguments = list,
-        .argument_count = frontend_arguments(r, list),
+        .argument_count = given,
         .triple = triple,
         .reflect = (r->task.flags & TASK_REFLECT) != 0,
     };
     bool good = frontend_run(&request, result) == 0;
-    for (size_t i = 0; i < embedded_count; i++) text_free(&paths[i]);
-    free(paths);
+    free(files);
+    return good;
+}
+
+bool precompile_prelude(unsigned math_mode, const char *path, struct text *log)
+{
+    struct request r = {.task = {0, math_mode}, .name = "<prelude>", .entry = ""};
+    const char *list[MOST_ARGUMENTS + 64];
+    size_t count, given = frontend_arguments(&r, list);
+    struct frontend_file *files = prelude_files(math_mode, &count);
+    struct frontend_result result = {0};
+    struct frontend_request request = {.main = {"/smelt/prelude.h", prelude_text, sizeof prelude_text - 1},
+                                       .files = files,
+                                       .file_count = count,
+                                       .arguments = list,
+                                       .argument_count = given,
+                                       .triple = triple,
+                                       .precompiled = path};
+    bool good = frontend_run(&request, &result) == 0;
+    text_append(log, result.log, strlen(result.log));
+    free(result.log);
     free(files);
     return good;
 }

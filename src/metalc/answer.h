@@ -18,4 +18,10 @@ struct embedded_file {
 extern const struct embedded_file embedded_files[];
 extern const size_t embedded_count;
 
+/* The headers precompiled, one for each math mode; length 0 in the stage of the build that makes them. */
+extern struct embedded_file embedded_precompiled[3];
+
+/* Writes the precompiled headers of a math mode to a file: a step of the build. */
+bool precompile_prelude(unsigned math_mode, const char *path, struct text *log);
+
 #endif

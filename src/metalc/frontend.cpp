@@ -9,6 +9,7 @@
 #include <clang/Basic/Diagnostic.h>
 #include <clang/CodeGen/CodeGenAction.h>
 #include <clang/Frontend/CompilerInstance.h>
+#include <clang/Frontend/FrontendActions.h>
 #include <clang/Frontend/MultiplexConsumer.h>
 #include <clang/Frontend/TextDiagnosticPrinter.h>
 #include <clang/Lex/PreprocessorOptions.h>
@@ -197,7 +198,7 @@ extern "C" int frontend_run(const frontend_request *request, frontend_result *re
         new clang::DiagnosticsEngine(new clang::DiagnosticIDs, options, &printer, false));
     clang::DiagnosticsEngine &diagnostics = *engine;
 
-    std::vector<const char *> arguments = {"-triple", request->triple, "-x", "c++", "-std=c++20", "-O0"};
+    std::vector<const char *> arguments = {"-triple", request->triple, "-x", request->precompiled ? "c++-header" : "c++", "-std=c++20", "-O0"};
     arguments.insert(arguments.end(), request->arguments, request->arguments + request->argument_count);
     arguments.push_back(request->main.path);
 
@@ -216,14 +217,20 @@ extern "C" int frontend_run(const frontend_request *request, frontend_result *re
         clang::ProcessWarningOptions(diagnostics, invocation->getDiagnosticOpts());
         instance.createFileManager(file_system(*request));
         instance.setVerboseOutputStream(llvm::nulls());
-        Action action(context.get(), request->reflect ? &reflection : nullptr);
-        good = instance.ExecuteAction(action) && !diagnostics.hasErrorOccurred();
-        if (good) module = action.takeModule();
+        if (request->precompiled) {
+            clang::GeneratePCHAction action;
+            invocation->getFrontendOpts().OutputFile = request->precompiled;
+            good = instance.ExecuteAction(action) && !diagnostics.hasErrorOccurred();
+        } else {
+            Action action(context.get(), request->reflect ? &reflection : nullptr);
+            good = instance.ExecuteAction(action) && !diagnostics.hasErrorOccurred();
+            if (good) module = action.takeModule();
+        }
     }
     stream.flush();
     result->log = strdup(log.c_str());
     result->reflection = request->reflect ? strdup(reflection.c_str()) : nullptr;
     result->module = module ? llvm::wrap(module.release()) : nullptr;
     result->context = result->module ? llvm::wrap(context.release()) : nullptr;
-    return result->module ? 0 : 1;
+    return good && (result->module || request->precompiled) ? 0 : 1;
 }

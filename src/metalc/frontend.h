@@ -25,6 +25,7 @@ struct frontend_request {
     size_t argument_count; /* further cc1 arguments: -D, -I, math mode */
     const char *triple;
     int reflect; /* also describe every kernel of the text */
+    const char *precompiled; /* where to write the text as a precompiled header, instead of a module; else NULL */
 };
 
 struct frontend_result {
@@ -34,7 +35,7 @@ struct frontend_result {
     char *reflection; /* lines, see frontend.cpp; malloc'ed, NULL unless asked for */
 };
 
-/* 0 when the text compiled. */
+/* 0 when the text compiled (or the precompiled header was written). */
 int frontend_run(const struct frontend_request *request, struct frontend_result *result);
 
 #ifdef __cplusplus

@@ -48,6 +48,12 @@ static bool write_all(const void *from, size_t count)
 int main(int count, char **arguments)
 {
     if (count > 1 && !strcmp(arguments[1], "--version")) return puts(SMELT_METALC_VERSION) < 0;
+    if (count == 4 && !strcmp(arguments[1], "--precompile")) {
+        struct text log = {0};
+        bool good = precompile_prelude((unsigned)atoi(arguments[2]), arguments[3], &log);
+        fputs(log.data ? log.data : "", stderr);
+        return !good;
+    }
     if (count > 1) {
         fprintf(stderr, "smelt-metalc is started by libsmelt.so and speaks over its pipes\n");
         return 2;
