@@ -18,6 +18,9 @@
 #define SMELT_ANY_LANE(condition) __smelt_simd_any(condition)
 #endif
 
+/* A constant of type double: the frontend makes unsuffixed literals single precision, as Metal does. */
+#define SMELT_DOUBLE(literal) ((double)literal##L)
+
 #pragma float_control(precise, on, push)
 #pragma STDC FP_CONTRACT OFF
 
@@ -40,7 +43,7 @@ SMELT_INLINE float with_sign(float x, float sign) { return __builtin_elementwise
 /* Adding this rounds to an integer and leaves it in the low bits: no conversion instruction, which the engine
    would have to saturate. */
 inline constexpr float to_integer = 0x1.8p23f;
-inline constexpr double to_integer_wide = 0x1.8p52;
+inline constexpr double to_integer_wide = SMELT_DOUBLE(0x1.8p52);
 inline constexpr float infinity = __builtin_inff();
 inline constexpr float not_a_number = __builtin_nanf("");
 

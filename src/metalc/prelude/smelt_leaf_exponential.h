@@ -146,31 +146,31 @@ SMELT_INLINE double log2_wide(float magnitude)
 {
     unsigned long u = bits((double)magnitude);
     unsigned long biased = (u + (0x3ff0000000000000ul - 0x3fe5555555555555ul)) >> 52;
-    double exponent = from_bits(biased | 0x4330000000000000ul) - (0x1p52 + 1023.0);
+    double exponent = from_bits(biased | 0x4330000000000000ul) - (SMELT_DOUBLE(0x1p52) + SMELT_DOUBLE(1023.0));
     double m = from_bits(u - ((biased - 1023ul) << 52));
-    double s = (m - 1.0) / (m + 1.0);
+    double s = (m - SMELT_DOUBLE(1.0)) / (m + SMELT_DOUBLE(1.0));
     double square = s * s;
-    double p = fused(0x1.00f82a62516cfp-2, square, 0x1.0af02760b5909p-2);
-    p = fused(p, square, 0x1.4856bf5db0c1cp-2);
-    p = fused(p, square, 0x1.a617392b7c096p-2);
-    p = fused(p, square, 0x1.2776c53177f1ap-1);
-    p = fused(p, square, 0x1.ec709dc38bce9p-1);
-    p = fused(p, square, 0x1.71547652b8303p+1);
+    double p = fused(SMELT_DOUBLE(0x1.00f82a62516cfp-2), square, SMELT_DOUBLE(0x1.0af02760b5909p-2));
+    p = fused(p, square, SMELT_DOUBLE(0x1.4856bf5db0c1cp-2));
+    p = fused(p, square, SMELT_DOUBLE(0x1.a617392b7c096p-2));
+    p = fused(p, square, SMELT_DOUBLE(0x1.2776c53177f1ap-1));
+    p = fused(p, square, SMELT_DOUBLE(0x1.ec709dc38bce9p-1));
+    p = fused(p, square, SMELT_DOUBLE(0x1.71547652b8303p+1));
     return fused(s, p, exponent);
 }
 /* 2^z rounded once to float */
 SMELT_INLINE float exp2_wide(double z)
 {
-    z = select(z < -160.0, -160.0, z);
-    z = select(z > 140.0, 140.0, z);
+    z = select(z < -SMELT_DOUBLE(160.0), -SMELT_DOUBLE(160.0), z);
+    z = select(z > SMELT_DOUBLE(140.0), SMELT_DOUBLE(140.0), z);
     double biased = z + to_integer_wide;
     double r = z - (biased - to_integer_wide);
-    double p = fused(0x1.41d30d88c9d76p-13, r, 0x1.5f4597d9bea05p-10);
-    p = fused(p, r, 0x1.3b2dbc683273cp-7);
-    p = fused(p, r, 0x1.c6aed45fe927fp-5);
-    p = fused(p, r, 0x1.ebfbdadb12702p-3);
-    p = fused(p, r, 0x1.62e430c82aadfp-1);
-    p = fused(p, r, 0x1.00000002624e7p+0);
+    double p = fused(SMELT_DOUBLE(0x1.41d30d88c9d76p-13), r, SMELT_DOUBLE(0x1.5f4597d9bea05p-10));
+    p = fused(p, r, SMELT_DOUBLE(0x1.3b2dbc683273cp-7));
+    p = fused(p, r, SMELT_DOUBLE(0x1.c6aed45fe927fp-5));
+    p = fused(p, r, SMELT_DOUBLE(0x1.ebfbdadb12702p-3));
+    p = fused(p, r, SMELT_DOUBLE(0x1.62e430c82aadfp-1));
+    p = fused(p, r, SMELT_DOUBLE(0x1.00000002624e7p+0));
     return (float)from_bits(bits(p) + (bits(biased) << 52));
 }
 } // namespace smelt

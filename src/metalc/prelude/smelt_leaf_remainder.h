@@ -14,7 +14,7 @@ namespace smelt
 SMELT_INLINE double remainder_step(double x, double y)
 {
     double r = fused(__builtin_elementwise_trunc(x / y), -y, x);
-    return select(r < 0.0, r + y, r);
+    return select(r < SMELT_DOUBLE(0.0), r + y, r);
 }
 } // namespace smelt
 
@@ -22,8 +22,8 @@ SMELT_VOTING_LEAF float __smelt_math_fmod_f32(float x, float y)
 {
     using namespace smelt;
     double r = (double)magnitude(x), divisor = (double)magnitude(y);
-    if (SMELT_ANY_LANE(r >= divisor * 0x1p29))
-        for (double s = 0x1p252; s > 1.0; s *= 0x1p-28) r = remainder_step(r, divisor * s);
+    if (SMELT_ANY_LANE(r >= divisor * SMELT_DOUBLE(0x1p29)))
+        for (double s = SMELT_DOUBLE(0x1p252); s > SMELT_DOUBLE(1.0); s *= SMELT_DOUBLE(0x1p-28)) r = remainder_step(r, divisor * s);
     float result = with_sign((float)remainder_step(r, divisor), x);
     result = select(magnitude(x) < magnitude(y), x, result);
     result = select(magnitude(x) < infinity, result, not_a_number);
