@@ -13,7 +13,7 @@ enum { MOST_ARGUMENTS = 256 };
 
 struct request {
     struct smelt_task_words task;
-    const char *name, *source, *entry, *cpu, *features;
+    const char *name, *source, *prefix, *entry, *cpu, *features;
     size_t source_length;
     const char *arguments[MOST_ARGUMENTS], *folders[MOST_ARGUMENTS];
     size_t argument_count, folder_count;
@@ -29,7 +29,7 @@ static void put(struct text *answer, uint32_t key, const void *bytes, size_t len
 /* Fields become strings in place: the NUL behind one falls on the head of the next, read by then. */
 static bool read_request(struct request *r, char *bytes, size_t length)
 {
-    *r = (struct request){.name = "<source>", .source = "", .entry = "", .cpu = "x86-64", .features = ""};
+    *r = (struct request){.name = "<source>", .source = "", .prefix = "", .entry = "", .cpu = "x86-64", .features = ""};
     char *end = NULL;
     for (size_t at = 0; at + 8 <= length;) {
         uint32_t head[2];
@@ -45,6 +45,7 @@ static bool read_request(struct request *r, char *bytes, size_t length)
         case KEY_NAME: r->name = field; break;
         case KEY_SOURCE: r->source = field, r->source_length = head[1]; break;
         case KEY_ENTRY: r->entry = field; break;
+        case KEY_PREFIX: r->prefix = field; break;
         case KEY_CPU: r->cpu = field; break;
         case KEY_FEATURES: r->features = field; break;
         case KEY_ARGUMENT:
@@ -72,7 +73,7 @@ static size_t frontend_arguments(const struct request *r, const char **list)
     static const char *const common[] = {
         "-fwrapv", "-relaxed-aliasing", "-fno-threadsafe-statics", "-disable-O0-optnone", "-ffreestanding",
         "-fno-char8_t", "-fdeclspec", "-ffloat16-excess-precision=none", "-fbfloat16-excess-precision=none",
-"-fno-gnu-inline-asm", "-Wno-user-defined-literals",
+"-cl-single-precision-constant", "-fno-gnu-inline-asm", "-Wno-user-defined-literals",
         "-Wno-duplicate-decl-specifier", "-Wno-unknown-attributes", "-Wno-ignored-attributes", "-Wno-unused-value",
         "-Wno-c99-designator", "-Wno-unused-comparison", "-Wno-undefined-inline", "-Wno-undefined-internal",
         "-ftemplate-depth=512", "-fconstexpr-steps=4194304", "-ferror-limit", "20", "-nostdsysteminc",
@@ -111,7 +112,7 @@ static size_t include_prelude(unsigned math_mode, const char **list)
 /* The rewritten text and behind it, on a line of its own, the entry point. */
 static bool build_text(const struct request *r, struct text *whole, struct text *log)
 {
-    text_append(whole, "#line 1 \"", 9);
+    text_print(whole, "%s\n#line 1 \"", r->prefix);
     for (const char *c = r->name; *c; c++) text_append(whole, strchr("\"\\\n\r", *c) ? "_" : c, 1);
     text_append(whole, "\"\n", 2);
     text_append(whole, r->source, r->source_length);
@@ -125,10 +126,11 @@ static const char prelude_text[] = "#include <metal_stdlib>\n#include <smelt_ent
 /* The embedded headers as files of the frontend; the last is the precompiled one, which asks for its source. */
 static struct frontend_file *prelude_files(unsigned math_mode, size_t *count)
 {
-    static char paths[64][64];
+    static char (*paths)[64];
+    if (!paths) paths = must_allocate(embedded_count, sizeof *paths); /* kept as long as the process */
     struct frontend_file *files = must_allocate(embedded_count + 2, sizeof *files);
     *count = 0;
-    for (size_t i = 0; i < embedded_count && i < 64; i++) {
+    for (size_t i = 0; i < embedded_count; i++) {
         const struct embedded_file *file = &embedded_files[i];
         snprintf(paths[i], sizeof paths[i], "/smelt/include/%s", file->path);
         files[(*count)++] = (struct frontend_file){paths[i], (const char *)file->text, file->length};

@@ -16,6 +16,7 @@ enum smelt_key {
     KEY_INCLUDE,       /* request, repeated: a folder that #include may read */
     KEY_CPU,           /* request */
     KEY_FEATURES,      /* request */
+    KEY_PREFIX,        /* request: C++ before the text, on a line of its own */
     KEY_STATUS = 32,   /* answer: one 32-bit word, 0 = good */
     KEY_LOG,           /* answer: messages */
     KEY_REFLECTION,    /* answer */

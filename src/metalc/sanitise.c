@@ -98,6 +98,81 @@ static LLVMValueRef divide(LLVMBuilderRef b, LLVMValueRef i)
     return divide_wide(b, i, is_signed);
 }
 
+/* bfloat: every operation in float, and rounded to nearest even by integers, as no instruction set before AVX512-BF16
+   does it and LLVM would call a function for each lane. */
+static bool is_bfloat(LLVMTypeRef type)
+{
+    if (LLVMGetTypeKind(type) == LLVMVectorTypeKind) type = LLVMGetElementType(type);
+    return LLVMGetTypeKind(type) == LLVMBFloatTypeKind;
+}
+
+static LLVMTypeRef integers(LLVMTypeRef like, unsigned width)
+{
+    return same_shape(like, LLVMIntTypeInContext(LLVMGetTypeContext(like), width));
+}
+
+static LLVMTypeRef floats(LLVMTypeRef like) { return same_shape(like, LLVMFloatTypeInContext(LLVMGetTypeContext(like))); }
+
+static LLVMValueRef widen_bfloat(LLVMBuilderRef b, LLVMValueRef v)
+{
+    LLVMTypeRef type = LLVMTypeOf(v), wide = integers(type, 32);
+    LLVMValueRef bits = LLVMBuildZExt(b, LLVMBuildBitCast(b, v, integers(type, 16), ""), wide, "");
+    return LLVMBuildBitCast(b, LLVMBuildShl(b, bits, constant(wide, 16), ""), floats(type), "");
+}
+
+static LLVMValueRef narrow_to_bfloat(LLVMBuilderRef b, LLVMValueRef v, LLVMTypeRef type)
+{
+    LLVMTypeRef wide = integers(type, 32);
+    LLVMValueRef bits = LLVMBuildBitCast(b, v, wide, ""), high = LLVMBuildLShr(b, bits, constant(wide, 16), "");
+    LLVMValueRef even = LLVMBuildAdd(b, LLVMBuildAnd(b, high, constant(wide, 1), ""), constant(wide, 0x7fff), "");
+    LLVMValueRef rounded = LLVMBuildLShr(b, LLVMBuildAdd(b, bits, even, ""), constant(wide, 16), "");
+    LLVMValueRef magnitude = LLVMBuildAnd(b, bits, constant(wide, 0x7fffffff), "");
+    LLVMValueRef is_nan = LLVMBuildICmp(b, LLVMIntUGT, magnitude, constant(wide, 0x7f800000), "");
+    rounded = choose(b, is_nan, LLVMBuildOr(b, high, constant(wide, 0x40), ""), rounded);
+    return LLVMBuildBitCast(b, LLVMBuildTrunc(b, rounded, integers(type, 16), ""), type, "");
+}
+
+static LLVMValueRef convert_bfloat(LLVMBuilderRef b, LLVMValueRef i, LLVMOpcode opcode)
+{
+    LLVMValueRef v = LLVMGetOperand(i, 0);
+    LLVMTypeRef to = LLVMTypeOf(i);
+    if (is_bfloat(LLVMTypeOf(v))) {
+        v = widen_bfloat(b, v);
+        if (is_bfloat(to)) return narrow_to_bfloat(b, v, to);
+        if (opcode != LLVMFPExt && opcode != LLVMFPTrunc) return LLVMBuildCast(b, opcode, v, to, "");
+        return LLVMBuildFPCast(b, v, to, "");
+    }
+    if (opcode == LLVMFPTrunc || opcode == LLVMFPExt) v = LLVMBuildFPCast(b, v, floats(to), "");
+    else v = LLVMBuildCast(b, opcode, v, floats(to), "");
+    return narrow_to_bfloat(b, v, to);
+}
+
+static LLVMValueRef lower_bfloat(LLVMBuilderRef b, LLVMValueRef i)
+{
+    LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
+    LLVMValueRef x = LLVMGetOperand(i, 0), y = LLVMGetNumOperands(i) > 1 ? LLVMGetOperand(i, 1) : NULL, made;
+    switch (opcode) {
+    case LLVMFAdd: case LLVMFSub: case LLVMFMul: case LLVMFDiv: case LLVMFRem:
+        made = LLVMBuildBinOp(b, opcode, widen_bfloat(b, x), widen_bfloat(b, y), "");
+        break;
+    case LLVMFNeg: made = LLVMBuildFNeg(b, widen_bfloat(b, x), ""); break;
+    case LLVMFCmp:
+        return LLVMBuildFCmp(b, LLVMGetFCmpPredicate(i), widen_bfloat(b, x), widen_bfloat(b, y), "");
+    default: return convert_bfloat(b, i, opcode);
+    }
+    return narrow_to_bfloat(b, made, LLVMTypeOf(i));
+}
+
+static bool touches_bfloat(LLVMValueRef i)
+{
+    switch (LLVMGetInstructionOpcode(i)) {
+    case LLVMFAdd: case LLVMFSub: case LLVMFMul: case LLVMFDiv: case LLVMFRem: case LLVMFNeg: case LLVMFCmp:
+    case LLVMFPExt: case LLVMFPTrunc: case LLVMFPToSI: case LLVMFPToUI: case LLVMSIToFP: case LLVMUIToFP:
+        return is_bfloat(LLVMTypeOf(i)) || is_bfloat(LLVMTypeOf(LLVMGetOperand(i, 0)));
+    default: return false;
+    }
+}
+
 /* Annotations have done their work in the frontend. */
 static bool is_annotation(LLVMValueRef i)
 {
@@ -118,6 +193,16 @@ void sanitise_function(LLVMValueRef function)
             if (is_annotation(i)) {
                 LLVMInstructionEraseFromParent(i);
                 continue;
+            }
+            if (touches_bfloat(i)) {
+                made = lower_bfloat(b, i);
+                LLVMReplaceAllUsesWith(i, made);
+                LLVMInstructionEraseFromParent(i);
+                i = made; /* float to integer comes up again below, as the next instruction would */
+                if (!LLVMIsAInstruction(i) || (LLVMGetInstructionOpcode(i) != LLVMFPToSI && LLVMGetInstructionOpcode(i) != LLVMFPToUI))
+                    continue;
+                made = NULL;
+                LLVMPositionBuilderBefore(b, i);
             }
             switch (LLVMGetInstructionOpcode(i)) {
             case LLVMShl: case LLVMLShr: case LLVMAShr: mask_shift(b, i); break;
