@@ -75,7 +75,7 @@ static size_t frontend_arguments(const struct request *r, const char **list)
         "-fno-char8_t", "-fdeclspec", "-ffloat16-excess-precision=none", "-fbfloat16-excess-precision=none",
 "-cl-single-precision-constant", "-fno-gnu-inline-asm", "-Wno-user-defined-literals",
         "-Wno-duplicate-decl-specifier", "-Wno-unknown-attributes", "-Wno-ignored-attributes", "-Wno-unused-value",
-        "-Wno-c99-designator", "-Wno-unused-comparison", "-Wno-undefined-inline", "-Wno-undefined-internal",
+        "-Wno-c99-designator", "-Wno-unused-comparison", "-Wno-undefined-inline", "-Wno-nan-infinity-disabled", "-Wno-undefined-internal",
         "-ftemplate-depth=512", "-fconstexpr-steps=4194304", "-ferror-limit", "20", "-nostdsysteminc",
         "-nobuiltininc", "-fpch-instantiate-templates", "-I", "/smelt/include",
         "-fvisibility=hidden"};

@@ -151,6 +151,8 @@ static bool all_inlined(LLVMValueRef entry, struct text *log)
 bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct target *target, uint64_t *threadgroup_bytes,
                     struct text *log)
 {
+    LLVMValueRef annotations = LLVMGetNamedGlobal(module, "llvm.global.annotations");
+    if (annotations) LLVMDeleteGlobal(annotations); /* it would keep every kernel alive */
     mark_functions(module, entry);
     /* before registers, as phis hold no threadgroup address yet */
     if (!run_passes(module, "always-inline", target, log) || !all_inlined(entry, log)) return false;
