@@ -34,6 +34,9 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
                     struct kernel_report *report, struct text *log, struct text *ir);
 /* expand.c: memcpy and the like of known length become loads and stores. */
 void expand_copies(LLVMValueRef function);
+/* layout.c */
+void protect_layout(LLVMValueRef function);
+void release_layout(LLVMValueRef function);
 /* sanitise.c */
 void sanitise_function(LLVMValueRef function);
 

@@ -36,6 +36,7 @@ static void mark_functions(LLVMModuleRef module, LLVMValueRef entry)
         drop_attribute(f, "noinline");
         drop_attribute(f, "optnone");
         sanitise_function(f);
+        protect_layout(f);
         if (f == entry) continue;
         LLVMSetLinkage(f, LLVMInternalLinkage);
         LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
@@ -156,6 +157,7 @@ bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct targe
     mark_functions(module, entry);
     /* before registers, as phis hold no threadgroup address yet */
     if (!run_passes(module, "always-inline", target, log) || !all_inlined(entry, log)) return false;
+    release_layout(entry);
     if (!place_threadgroup(module, entry, threadgroup_bytes, log)) return false;
     LLVMSetLinkage(entry, LLVMExternalLinkage);
     if (!run_passes(module,

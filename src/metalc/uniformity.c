@@ -247,7 +247,7 @@ static void part_at(struct engine *e, uint32_t b, uint32_t *label)
     for (uint32_t x = b + 1; x <= end && x < e->block_count; x++) label[x] = NO_BLOCK;
     for (uint32_t i = 0; i < e->blocks[b].edge_count; i++) {
         const struct edge *edge = &e->edges[e->blocks[b].first_edge + i];
-        give_label(e, label, edge->to, edge->to);
+        give_label(e, label, edge->to, e->block_count + i); /* no block's number: those mark joins */
     }
     for (uint32_t x = b + 1; x < end && x < e->block_count; x++) {
         if (label[x] == NO_BLOCK) continue;
