@@ -25,7 +25,7 @@ enum smelt_key {
     KEY_IR,            /* answer, on request */
 };
 
-enum { TASK_REFLECT = 1, TASK_ROWS = 2, TASK_SHOW_IR = 4 };
+enum { TASK_REFLECT = 1, TASK_ROWS = 2, TASK_SHOW_IR = 4, TASK_BODY = 8 };
 enum { MATH_SAFE = 0, MATH_RELAXED = 1, MATH_FAST = 2 };
 
 struct smelt_task_words {

@@ -213,6 +213,26 @@ static void refuse(struct edit *e, uint32_t i)
     e->good = false;
 }
 
+/* A body may not end the function that was generated around it: the marks before and behind it stand in one pair of
+   braces. */
+static void check_body(struct edit *e)
+{
+    const struct tokens *t = &e->tokens;
+    uint32_t first = NO_TOKEN, second = NO_TOKEN;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (token_is(t, i, "$body")) {
+            if (first == NO_TOKEN) first = i;
+            else second = i;
+        }
+    if (first == NO_TOKEN || first == 0 || second == NO_TOKEN || second + 1 >= t->count) return;
+    if (t->items[first - 1].match == second + 1) return;
+    uint32_t close = t->items[first - 1].match;
+    complain(e->log, t, close == NO_TOKEN ? second : close, e->name,
+             close == NO_TOKEN ? "the body of the kernel does not close all its braces"
+                               : "the body of the kernel closes the generated function");
+    e->good = false;
+}
+
 bool rewrite_source(char *source, size_t length, const char *name, struct text *log)
 {
     struct edit e = {.source = source, .name = name, .log = log, .good = true};
@@ -230,6 +250,7 @@ bool rewrite_source(char *source, size_t length, const char *name, struct text *
         if (token_is(t, i, "kernel") && !in_attribute && !token_is(t, i - 1, ",")) replace(&e, i, "$kern");
         refuse(&e, i);
     }
+    check_body(&e);
     e.good &= drop_repeated_overloads(source, t, name, log);
     edit_loops(&e);
     tokens_free(&e.tokens);

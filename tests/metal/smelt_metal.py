@@ -139,3 +139,56 @@ class Function:
         launch = Launch(c.sizeof(Launch), grid_unit != "threads", full(grid), full(threadgroup), rows, len(tensors), small,
                         len(values), lengths, len(memory))
         check(lib.smelt_metal_dispatch(self.handle, c.byref(launch), threads(num_threads)))
+
+
+# Body-only kernels.
+class KernelDesc(c.Structure):
+    _fields_ = [("struct_size", c.c_uint32), ("ensure_row_contiguous", c.c_int32), ("atomic_outputs", c.c_int32),
+                ("math_mode", c.c_int32), ("check", c.c_int32), ("name", c.c_char_p), ("source", c.c_char_p),
+                ("header", c.c_char_p), ("input_names", c.POINTER(c.c_char_p)), ("input_count", c.c_size_t),
+                ("output_names", c.POINTER(c.c_char_p)), ("output_count", c.c_size_t)]
+
+
+class TemplateArgument(c.Structure):
+    _fields_ = [("name", c.c_char_p), ("kind", c.c_int32), ("dtype", DLDataType), ("value", c.c_int64)]
+
+
+class KernelLaunch(c.Structure):
+    _fields_ = [("struct_size", c.c_uint32), ("verbose", c.c_int32), ("grid", c.c_uint32 * 3), ("threadgroup", c.c_uint32 * 3),
+                ("inputs", c.POINTER(c.POINTER(DLTensor))), ("outputs", c.POINTER(c.POINTER(DLTensor))),
+                ("template_arguments", c.POINTER(TemplateArgument)), ("template_count", c.c_size_t),
+                ("init_value", c.POINTER(c.c_float)), ("input_count", c.c_size_t), ("output_count", c.c_size_t)]
+
+
+class Kernel:
+    def __init__(self, name, input_names, output_names, source, header="", ensure_row_contiguous=True, atomic_outputs=False,
+                 math_mode="safe"):
+        self.handle = c.c_void_p()
+        d = KernelDesc(c.sizeof(KernelDesc), ensure_row_contiguous, atomic_outputs, MODES[math_mode], 0, name.encode(),
+                       source.encode(), header.encode(), strings(input_names), len(input_names), strings(output_names),
+                       len(output_names))
+        check(lib.smelt_kernel_create(c.byref(self.handle), c.byref(d)))
+
+    def __del__(self):
+        lib.smelt_kernel_destroy(self.handle)
+
+    def __call__(self, inputs, output_shapes, output_dtypes, grid, threadgroup, template=(), init_value=None, verbose=False,
+                 num_threads=0):
+        arrays = [np.asarray(x, np.float32 if isinstance(x, float) else None) for x in inputs]
+        outputs = [np.zeros(s, d) for s, d in zip(output_shapes, output_dtypes)]
+        views = [tensor(a) for a in arrays + outputs]
+        pointers = (c.POINTER(DLTensor) * max(len(views), 1))(*[c.pointer(v) for v in views])
+        results = (c.POINTER(DLTensor) * max(len(outputs), 1))(*[c.pointer(v) for v in views[len(arrays):]])
+        rows = []
+        for name, value in template:
+            if isinstance(value, bool):
+                rows.append(TemplateArgument(name.encode(), 2, DLDataType(), value))
+            elif isinstance(value, int):
+                rows.append(TemplateArgument(name.encode(), 1, DLDataType(), value))
+            else:
+                rows.append(TemplateArgument(name.encode(), 0, dl_type(value), 0))
+        launch = KernelLaunch(c.sizeof(KernelLaunch), verbose, (c.c_uint32 * 3)(*grid), (c.c_uint32 * 3)(*threadgroup), pointers,
+                              results, (TemplateArgument * max(len(rows), 1))(*rows), len(rows),
+                              c.pointer(c.c_float(init_value)) if init_value is not None else None, len(arrays), len(outputs))
+        check(lib.smelt_kernel_launch(self.handle, c.byref(launch), threads(num_threads)))
+        return outputs

@@ -4,6 +4,7 @@
 #ifndef SMELT_ENTRY_H
 #define SMELT_ENTRY_H
 
+#define $body
 #define $kern                                    __attribute__((annotate("smelt.kernel")))
 #define $kernel                                  __attribute__((annotate("smelt.kernel")))
 #define $shared                                  static __attribute__((section("smelt.threadgroup")))
