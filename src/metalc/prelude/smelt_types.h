@@ -43,12 +43,13 @@ typedef long           ptrdiff_t;
 typedef long           intptr_t;
 typedef unsigned long  uintptr_t;
 typedef _Float16       half;
-typedef __bf16         bfloat;
+
+#include "smelt_bfloat.h"
 
 /* 1.0h is Metal's; 1.0_b is what the lexer makes of 1.0bh (the text keeps its length). */
 consteval half operator""h(long double value) { return (half)value; }
 consteval half operator""h(unsigned long long value) { return (half)value; }
-consteval bfloat operator""_b(long double value) { return (bfloat)value; }
+consteval bfloat operator""_b(long double value) { return (bfloat)(float)value; }
 consteval bfloat operator""_b(unsigned long long value) { return (bfloat)value; }
 
 namespace metal

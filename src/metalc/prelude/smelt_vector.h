@@ -59,6 +59,17 @@ template <class T> struct alignas(2 * sizeof(T)) vec<T, 2> : smelt_parts::swizzl
     SMELT_INLINE_CONSTEXPR vec(T a, T b) : x(a), y(b) {}
     template <class U> SMELT_INLINE_CONSTEXPR explicit vec(vec<U, 2> v) : x((T)v.x), y((T)v.y) {}
     template <class U> SMELT_INLINE_CONSTEXPR explicit vec(packed_vec<U, 2> v) : x((T)v.x), y((T)v.y) {}
+    /* bfloat takes no float without a cast, but a constructor is one */
+    template <class S>
+        requires(__is_same(T, bfloat) && smelt::Builtin<S>)
+    SMELT_INLINE_CONSTEXPR explicit vec(S s) : x((T)s), y((T)s)
+    {
+    }
+    template <class S0, class S1>
+        requires(__is_same(T, bfloat) && smelt::is_scalar<S0> && smelt::is_scalar<S1>)
+    SMELT_INLINE_CONSTEXPR explicit vec(S0 a, S1 b) : x((T)a), y((T)b)
+    {
+    }
     SMELT_COLOUR(r, x)
     SMELT_COLOUR(g, y)
     SMELT_INDEX(y)
@@ -76,6 +87,17 @@ template <class T> struct alignas(4 * sizeof(T)) vec<T, 3> : smelt_parts::swizzl
     SMELT_INLINE_CONSTEXPR explicit vec(vec<U, 3> v) : x((T)v.x), y((T)v.y), z((T)v.z) {}
     template <class U>
     SMELT_INLINE_CONSTEXPR explicit vec(packed_vec<U, 3> v) : x((T)v.x), y((T)v.y), z((T)v.z) {}
+    /* bfloat takes no float without a cast, but a constructor is one */
+    template <class S>
+        requires(__is_same(T, bfloat) && smelt::Builtin<S>)
+    SMELT_INLINE_CONSTEXPR explicit vec(S s) : x((T)s), y((T)s), z((T)s)
+    {
+    }
+    template <class S0, class S1, class S2>
+        requires(__is_same(T, bfloat) && smelt::is_scalar<S0> && smelt::is_scalar<S1> && smelt::is_scalar<S2>)
+    SMELT_INLINE_CONSTEXPR explicit vec(S0 a, S1 b, S2 c) : x((T)a), y((T)b), z((T)c)
+    {
+    }
     SMELT_COLOUR(r, x)
     SMELT_COLOUR(g, y)
     SMELT_COLOUR(b, z)
@@ -100,6 +122,17 @@ template <class T> struct alignas(4 * sizeof(T)) vec<T, 4> : smelt_parts::swizzl
     }
     template <class U>
     SMELT_INLINE_CONSTEXPR explicit vec(packed_vec<U, 4> v) : x((T)v.x), y((T)v.y), z((T)v.z), w((T)v.w)
+    {
+    }
+    /* bfloat takes no float without a cast, but a constructor is one */
+    template <class S>
+        requires(__is_same(T, bfloat) && smelt::Builtin<S>)
+    SMELT_INLINE_CONSTEXPR explicit vec(S s) : x((T)s), y((T)s), z((T)s), w((T)s)
+    {
+    }
+    template <class S0, class S1, class S2, class S3>
+        requires(__is_same(T, bfloat) && smelt::is_scalar<S0> && smelt::is_scalar<S1> && smelt::is_scalar<S2> && smelt::is_scalar<S3>)
+    SMELT_INLINE_CONSTEXPR explicit vec(S0 a, S1 b, S2 c, S3 d) : x((T)a), y((T)b), z((T)c), w((T)d)
     {
     }
     SMELT_COLOUR(r, x)
@@ -201,7 +234,7 @@ template <class T> struct packed_vec<T, 4> : smelt_parts::swizzles<packed_vec<T,
     SMELT_VECTOR_NAMES(ulong, unsigned long)                                                                 \
     SMELT_VECTOR_NAMES(half, _Float16)                                                                       \
     SMELT_VECTOR_NAMES(float, float)                                                                         \
-    SMELT_VECTOR_NAMES(bfloat, __bf16)                                                                       \
+    SMELT_VECTOR_NAMES(bfloat, bfloat)                                                                       \
     SMELT_PACKED_NAMES(char, char)                                                                           \
     SMELT_PACKED_NAMES(uchar, unsigned char)                                                                 \
     SMELT_PACKED_NAMES(short, short)                                                                         \
@@ -212,7 +245,7 @@ template <class T> struct packed_vec<T, 4> : smelt_parts::swizzles<packed_vec<T,
     SMELT_PACKED_NAMES(ulong, unsigned long)                                                                 \
     SMELT_PACKED_NAMES(half, _Float16)                                                                       \
     SMELT_PACKED_NAMES(float, float)                                                                         \
-    SMELT_PACKED_NAMES(bfloat, __bf16)
+    SMELT_PACKED_NAMES(bfloat, bfloat)
 
 SMELT_ALL_VECTOR_NAMES
 namespace metal

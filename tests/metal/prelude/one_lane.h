@@ -72,14 +72,6 @@ extern "C" unsigned __smelt_lane(void) { return 0; }
 extern "C" void __smelt_threadgroup_barrier(unsigned) {}
 extern "C" void __smelt_simdgroup_barrier(unsigned) {}
 
-/* clang calls this to round to bfloat; libgcc 12 does not have it. The engine lowers it the same way. */
-extern "C" __bf16 __truncsfbf2(float value)
-{
-    const unsigned u = __builtin_bit_cast(unsigned, value);
-    const unsigned rounded = value != value ? (u >> 16) | 0x40 : (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-    return __builtin_bit_cast(__bf16, (unsigned short)rounded);
-}
-
 /* Checks: count, and print the first failures. */
 static int checks, failures;
 #define CHECK(condition, ...)                                                                                \
