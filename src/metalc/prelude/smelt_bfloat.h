@@ -29,7 +29,7 @@ struct bfloat {
         const unsigned u = __builtin_bit_cast(unsigned, value);
         const unsigned rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
         const unsigned quiet = (u >> 16) | 0x40u;
-        bits = (unsigned short)((u & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+        bits = (unsigned short)smelt::select((u & 0x7fffffffu) > 0x7f800000u, quiet, rounded);
     }
     template <smelt::Whole T> SMELT_INLINE_CONSTEXPR bfloat(T value) : bfloat((float)value) {}
     SMELT_INLINE_CONSTEXPR explicit bfloat(_Float16 value) : bfloat((float)value) {}

@@ -46,8 +46,7 @@ SMELT_LEAF float __smelt_math_nextafter_f32(float x, float y)
 SMELT_LEAF float __smelt_math_ldexp_f32(float x, int n)
 {
     using namespace smelt;
-    n = n < -300 ? -300 : n;
-    n = n > 300 ? 300 : n;
+    n = __builtin_elementwise_max(__builtin_elementwise_min(n, 300), -300);
     double scaled = (double)x * from_bits((unsigned long)(n + 1023) << 52);
     return (float)scaled;
 }

@@ -55,8 +55,24 @@ SMELT_BINARY(<, bool)
 SMELT_BINARY(>, bool)
 SMELT_BINARY(<=, bool)
 SMELT_BINARY(>=, bool)
-SMELT_BINARY(&&, bool)
-SMELT_BINARY(||, bool)
+/* no short circuit on vectors: a branch for each component would be the price */
+#define SMELT_LOGICAL(op, bitwise)                                                                           \
+    template <class T, int N>                                                                                \
+    SMELT_INLINE_CONSTEXPR vec<bool, N> operator op(const vec<T, N> &a, const vec<T, N> &b)                  \
+    {                                                                                                        \
+        return vec<bool, N>(a) bitwise vec<bool, N>(b);                                                      \
+    }                                                                                                        \
+    template <class T, int N> SMELT_INLINE_CONSTEXPR vec<bool, N> operator op(const vec<T, N> &a, bool b)    \
+    {                                                                                                        \
+        return vec<bool, N>(a) bitwise b;                                                                    \
+    }                                                                                                        \
+    template <class T, int N> SMELT_INLINE_CONSTEXPR vec<bool, N> operator op(bool a, const vec<T, N> &b)    \
+    {                                                                                                        \
+        return a bitwise vec<bool, N>(b);                                                                    \
+    }
+SMELT_LOGICAL(&&, &)
+SMELT_LOGICAL(||, |)
+#undef SMELT_LOGICAL
 SMELT_UNARY(+, T)
 SMELT_UNARY(-, T)
 SMELT_UNARY(~, T)

@@ -44,6 +44,64 @@ typedef long           intptr_t;
 typedef unsigned long  uintptr_t;
 typedef _Float16       half;
 
+namespace smelt
+{
+template <int size> struct integer_of_size;
+template <> struct integer_of_size<1> {
+    using type = signed char;
+    using unsigned_type = unsigned char;
+};
+template <> struct integer_of_size<2> {
+    using type = short;
+    using unsigned_type = unsigned short;
+};
+template <> struct integer_of_size<4> {
+    using type = int;
+    using unsigned_type = unsigned;
+};
+template <> struct integer_of_size<8> {
+    using type = long;
+    using unsigned_type = unsigned long;
+};
+
+/* yes where the condition holds, else no, without control flow: clang makes a branch of ?: unless both values are
+   constants, and a branch costs the engine a mask. LLVM turns this into one select. */
+SMELT_INLINE_CONSTEXPR unsigned select(bool condition, unsigned yes, unsigned no)
+{
+    const unsigned mask = 0u - (unsigned)condition;
+    return (yes & mask) | (no & ~mask);
+}
+SMELT_INLINE_CONSTEXPR unsigned long select(bool condition, unsigned long yes, unsigned long no)
+{
+    const unsigned long mask = 0ul - (unsigned long)condition;
+    return (yes & mask) | (no & ~mask);
+}
+SMELT_INLINE_CONSTEXPR float select(bool condition, float yes, float no)
+{
+    const unsigned bits =
+        select(condition, __builtin_bit_cast(unsigned, yes), __builtin_bit_cast(unsigned, no));
+    return __builtin_bit_cast(float, bits);
+}
+SMELT_INLINE_CONSTEXPR double select(bool condition, double yes, double no)
+{
+    const unsigned long bits =
+        select(condition, __builtin_bit_cast(unsigned long, yes), __builtin_bit_cast(unsigned long, no));
+    return __builtin_bit_cast(double, bits);
+}
+/* For values of any scalar type */
+template <class T> SMELT_INLINE_CONSTEXPR T select_value(bool condition, T yes, T no)
+{
+    using U = typename integer_of_size<sizeof(T)>::unsigned_type;
+    if constexpr (sizeof(T) == 8) {
+        const unsigned long y = __builtin_bit_cast(unsigned long, yes), n = __builtin_bit_cast(unsigned long, no);
+        return __builtin_bit_cast(T, select(condition, y, n));
+    } else {
+        const unsigned y = __builtin_bit_cast(U, yes), n = __builtin_bit_cast(U, no);
+        return __builtin_bit_cast(T, (U)select(condition, y, n));
+    }
+}
+} // namespace smelt
+
 #include "smelt_bfloat.h"
 
 /* 1.0h is Metal's; 1.0_b is what the lexer makes of 1.0bh (the text keeps its length). */
@@ -120,23 +178,6 @@ template <class A, class B> using common_t = typename common<A, B>::type;
 /* What a maths function computes in: its own floating type, float for integers. */
 template <class T> using floating_t = choose_t<is_floating<T>, T, float>;
 
-template <int size> struct integer_of_size;
-template <> struct integer_of_size<1> {
-    using type = signed char;
-    using unsigned_type = unsigned char;
-};
-template <> struct integer_of_size<2> {
-    using type = short;
-    using unsigned_type = unsigned short;
-};
-template <> struct integer_of_size<4> {
-    using type = int;
-    using unsigned_type = unsigned;
-};
-template <> struct integer_of_size<8> {
-    using type = long;
-    using unsigned_type = unsigned long;
-};
 template <class T> using signed_of = typename integer_of_size<sizeof(T)>::type;
 template <class T> using unsigned_of = typename integer_of_size<sizeof(T)>::unsigned_type;
 } // namespace smelt
