@@ -29,8 +29,8 @@ template <class U> struct Limits {
     static constexpr U finite_min = numeric_limits<U>::lowest();
 };
 template <> struct Limits<complex64_t> {
-    static constexpr complex64_t max = complex64_t(INFINITY, INFINITY);
-    static constexpr complex64_t min = complex64_t(-INFINITY, -INFINITY);
+    static constexpr complex64_t max = complex64_t(smelt::infinity, smelt::infinity);
+    static constexpr complex64_t min = complex64_t(-smelt::infinity, -smelt::infinity);
     static constexpr complex64_t finite_max = complex64_t(FLT_MAX, FLT_MAX);
     static constexpr complex64_t finite_min = complex64_t(-FLT_MAX, -FLT_MAX);
 };

@@ -5,6 +5,8 @@
 #ifndef SMELT_BFLOAT_H
 #define SMELT_BFLOAT_H
 
+#include "smelt_base.h"
+
 struct bfloat;
 
 namespace smelt
