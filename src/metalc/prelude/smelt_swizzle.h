@@ -32,22 +32,25 @@
     }
 
 #define SMELT_PUT2(a, b)                                                                                     \
-    SMELT_INLINE_CONSTEXPR void put_##a##b(metal::vec<T, 2> s)                                               \
+    SMELT_INLINE_CONSTEXPR metal::vec<T, 2> put_##a##b(metal::vec<T, 2> s)                                               \
     {                                                                                                        \
         V &v = *static_cast<V *>(this);                                                                      \
         v.a = s.x, v.b = s.y;                                                                                \
+        return s;                                                                                            \
     }
 #define SMELT_PUT3(a, b, c)                                                                                  \
-    SMELT_INLINE_CONSTEXPR void put_##a##b##c(metal::vec<T, 3> s)                                            \
+    SMELT_INLINE_CONSTEXPR metal::vec<T, 3> put_##a##b##c(metal::vec<T, 3> s)                                            \
     {                                                                                                        \
         V &v = *static_cast<V *>(this);                                                                      \
         v.a = s.x, v.b = s.y, v.c = s.z;                                                                     \
+        return s;                                                                                            \
     }
 #define SMELT_PUT4(a, b, c, d)                                                                               \
-    SMELT_INLINE_CONSTEXPR void put_##a##b##c##d(metal::vec<T, 4> s)                                         \
+    SMELT_INLINE_CONSTEXPR metal::vec<T, 4> put_##a##b##c##d(metal::vec<T, 4> s)                                         \
     {                                                                                                        \
         V &v = *static_cast<V *>(this);                                                                      \
         v.a = s.x, v.b = s.y, v.c = s.z, v.d = s.w;                                                          \
+        return s;                                                                                            \
     }
 
 /* Every choice of a last component, then of the one before it, and so on: the preprocessor does not expand a macro

@@ -11,7 +11,7 @@
 #define SMELT_COLOUR(colour, member)                                                                         \
     __declspec(property(get = get_##colour, put = put_##colour)) T colour;                                   \
     SMELT_INLINE_CONSTEXPR T get_##colour() const { return member; }                                         \
-    SMELT_INLINE_CONSTEXPR void put_##colour(T value) { member = value; }
+    SMELT_INLINE_CONSTEXPR T put_##colour(T value) { return member = value; }
 
 #define SMELT_INDEX(last)                                                                                    \
     SMELT_INLINE_CONSTEXPR T &operator[](size_t i)                                                           \
