@@ -1,49 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every other header stands on: Metal's predefined macros, the names of the built-in scalars, and selection
-   without control flow. */
+/* What every other header stands on: Metal's predefined macros, the names of the built-in scalars, and
+   selection without control flow. */
 #ifndef SMELT_BASE_H
 #define SMELT_BASE_H
 
 #ifndef __METAL_VERSION__
-#define __METAL_VERSION__ 320
+#    define __METAL_VERSION__ 320
 #endif
 #ifndef __METAL__
-#define __METAL__ 1
+#    define __METAL__ 1
 #endif
 
 /* safe and relaxed take the accurate functions, fast takes fast::. The frontend defines SMELT_MATH_FAST. */
 #ifdef SMELT_MATH_FAST
-#define __METAL_MAYBE_FAST_MATH__ true
+#    define __METAL_MAYBE_FAST_MATH__ true
 #else
-#define __METAL_MAYBE_FAST_MATH__ false
+#    define __METAL_MAYBE_FAST_MATH__ false
 #endif
 
-#define METAL_FUNC                  inline __attribute__((always_inline))
-#define METAL_CONST                 __attribute__((const))
-#define METAL_PURE                  __attribute__((pure))
-#define METAL_ALIGN(n)              __attribute__((aligned(n)))
-#define METAL_INTERNAL              inline __attribute__((always_inline))
-#define SMELT_INLINE                inline __attribute__((always_inline, nothrow))
-#define SMELT_INLINE_CONSTEXPR      constexpr __attribute__((always_inline, nothrow))
-#define SMELT_UNSUPPORTED(what)     __attribute__((unavailable(what " not supported by smelt")))
+#define METAL_FUNC              inline __attribute__((always_inline))
+#define METAL_CONST             __attribute__((const))
+#define METAL_PURE              __attribute__((pure))
+#define METAL_ALIGN(n)          __attribute__((aligned(n)))
+#define METAL_INTERNAL          inline __attribute__((always_inline))
+#define SMELT_INLINE            inline __attribute__((always_inline, nothrow))
+#define SMELT_INLINE_CONSTEXPR  constexpr __attribute__((always_inline, nothrow))
+#define SMELT_UNSUPPORTED(what) __attribute__((unavailable(what " not supported by smelt")))
 
-typedef unsigned char  uchar;
+typedef unsigned char uchar;
 typedef unsigned short ushort;
-typedef unsigned int   uint;
-typedef unsigned long  ulong;
-typedef signed char    int8_t;
-typedef unsigned char  uint8_t;
-typedef short          int16_t;
+typedef unsigned int uint;
+typedef unsigned long ulong;
+typedef signed char int8_t;
+typedef unsigned char uint8_t;
+typedef short int16_t;
 typedef unsigned short uint16_t;
-typedef int            int32_t;
-typedef unsigned int   uint32_t;
-typedef long           int64_t;
-typedef unsigned long  uint64_t;
-typedef unsigned long  size_t;
-typedef long           ptrdiff_t;
-typedef long           intptr_t;
-typedef unsigned long  uintptr_t;
-typedef _Float16       half;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long int64_t;
+typedef unsigned long uint64_t;
+typedef unsigned long size_t;
+typedef long ptrdiff_t;
+typedef long intptr_t;
+typedef unsigned long uintptr_t;
+typedef _Float16 half;
 
 namespace smelt
 {
@@ -65,8 +65,8 @@ template <> struct integer_of_size<8> {
     using unsigned_type = unsigned long;
 };
 
-/* yes where the condition holds, else no, without control flow: clang makes a branch of ?: unless both values are
-   constants, and a branch costs the engine a mask. LLVM turns this into one select. */
+/* yes where the condition holds, else no, without control flow: clang makes a branch of ?: unless both values
+   are constants, and a branch costs the engine a mask. LLVM turns this into one select. */
 SMELT_INLINE_CONSTEXPR unsigned select(bool condition, unsigned yes, unsigned no)
 {
     const unsigned mask = 0u - (unsigned)condition;
@@ -94,7 +94,8 @@ template <class T> SMELT_INLINE_CONSTEXPR T select_value(bool condition, T yes, 
 {
     using U = typename integer_of_size<sizeof(T)>::unsigned_type;
     if constexpr (sizeof(T) == 8) {
-        const unsigned long y = __builtin_bit_cast(unsigned long, yes), n = __builtin_bit_cast(unsigned long, no);
+        const unsigned long y = __builtin_bit_cast(unsigned long, yes),
+                            n = __builtin_bit_cast(unsigned long, no);
         return __builtin_bit_cast(T, select(condition, y, n));
     } else {
         const unsigned y = __builtin_bit_cast(U, yes), n = __builtin_bit_cast(U, no);

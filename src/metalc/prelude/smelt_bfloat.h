@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bfloat: the upper 16 bits of a float, rounded to nearest even at every operation by integer arithmetic. Metal's
-   conversions: to float by itself, from integers by itself, all others by a cast. (clang's own __bf16 has no conversion
-   to or from half at all.) */
+/* bfloat: the upper 16 bits of a float, rounded to nearest even at every operation by integer arithmetic.
+   Metal's conversions: to float by itself, from integers by itself, all others by a cast. (clang's own __bf16
+   has no conversion to or from half at all.) */
 #ifndef SMELT_BFLOAT_H
 #define SMELT_BFLOAT_H
 
@@ -81,7 +81,10 @@ template <Whole T> struct beside_bfloat<T> {
 
 /* A template on both sides: an exact match is better than any built-in operator after conversion */
 #define SMELT_BFLOAT_ARITHMETIC(op)                                                                          \
-    SMELT_INLINE_CONSTEXPR bfloat operator op(bfloat a, bfloat b) { return (bfloat)(a.value() op b.value()); } \
+    SMELT_INLINE_CONSTEXPR bfloat operator op(bfloat a, bfloat b)                                            \
+    {                                                                                                        \
+        return (bfloat)(a.value() op b.value());                                                             \
+    }                                                                                                        \
     template <smelt::Builtin T>                                                                              \
     SMELT_INLINE_CONSTEXPR typename smelt::beside_bfloat<T>::type operator op(bfloat a, T b)                 \
     {                                                                                                        \
@@ -95,8 +98,8 @@ template <Whole T> struct beside_bfloat<T> {
         return (R)((R)a op(R) b);                                                                            \
     }                                                                                                        \
     template <class T>                                                                                       \
-        requires(smelt::Builtin<T> || __is_same(T, bfloat))                                                  \
-    SMELT_INLINE_CONSTEXPR bfloat &operator op##=(bfloat &a, T b)                                            \
+    requires(smelt::Builtin<T> || __is_same(T, bfloat)) SMELT_INLINE_CONSTEXPR bfloat &operator op##=(       \
+        bfloat &a, T b)                                                                                      \
     {                                                                                                        \
         return a = (bfloat)(a op b);                                                                         \
     }                                                                                                        \

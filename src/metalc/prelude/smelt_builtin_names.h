@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Metal compiler's own names of the maths functions. Programs that add overloads for bfloat call them, with a
-   last argument that asks for the fast form; here the math mode alone decides, so that no branch is left. */
+/* The Metal compiler's own names of the maths functions. Programs that add overloads for bfloat call them,
+   with a last argument that asks for the fast form; here the math mode alone decides, so that no branch is
+   left. */
 #ifndef SMELT_BUILTIN_NAMES_H
 #define SMELT_BUILTIN_NAMES_H
 

@@ -13,9 +13,9 @@
 
 /* Turns the branch around a rare slow part into a uniform one: taken when any active lane needs it. */
 #ifdef SMELT_LEAF_NO_VOTE
-#define SMELT_ANY_LANE(condition) true
+#    define SMELT_ANY_LANE(condition) true
 #else
-#define SMELT_ANY_LANE(condition) __smelt_simd_any(condition)
+#    define SMELT_ANY_LANE(condition) __smelt_simd_any(condition)
 #endif
 
 /* A constant of type double: the frontend makes unsuffixed literals single precision, as Metal does. */

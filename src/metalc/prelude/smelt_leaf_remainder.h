@@ -23,7 +23,8 @@ SMELT_VOTING_LEAF float __smelt_math_fmod_f32(float x, float y)
     using namespace smelt;
     double r = (double)magnitude(x), divisor = (double)magnitude(y);
     if (SMELT_ANY_LANE(r >= divisor * SMELT_DOUBLE(0x1p29)))
-        for (double s = SMELT_DOUBLE(0x1p252); s > SMELT_DOUBLE(1.0); s *= SMELT_DOUBLE(0x1p-28)) r = remainder_step(r, divisor * s);
+        for (double s = SMELT_DOUBLE(0x1p252); s > SMELT_DOUBLE(1.0); s *= SMELT_DOUBLE(0x1p-28))
+            r = remainder_step(r, divisor * s);
     float result = with_sign((float)remainder_step(r, divisor), x);
     result = select(magnitude(x) < magnitude(y), x, result);
     result = select(magnitude(x) < infinity, result, not_a_number);

@@ -78,14 +78,8 @@ SMELT_UNARY(-, T)
 SMELT_UNARY(~, T)
 SMELT_UNARY(!, bool)
 
-template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator++(vec<T, N> &a)
-{
-    return a = a + (T)1;
-}
-template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator--(vec<T, N> &a)
-{
-    return a = a - (T)1;
-}
+template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator++(vec<T, N> &a) { return a = a + (T)1; }
+template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator--(vec<T, N> &a) { return a = a - (T)1; }
 template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> operator++(vec<T, N> &a, int)
 {
     vec<T, N> before = a;
