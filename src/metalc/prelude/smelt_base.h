@@ -18,6 +18,10 @@
 #    define __METAL_MAYBE_FAST_MATH__ false
 #endif
 
+/* what a program may pass to the compiler's own maths names */
+#define __METAL_FAST_MATH__     true
+#define __METAL_PRECISE_MATH__  false
+
 #define METAL_FUNC              inline __attribute__((always_inline))
 #define METAL_CONST             __attribute__((const))
 #define METAL_PURE              __attribute__((pure))
