@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* complex64_t: two floats, ordered by the real part and then the imaginary one; scalars convert to it and it to
-   them by its real part. */
+/* complex64_t: two floats, ordered by the real part and then the imaginary one; scalars convert to it and it
+   to them by its real part. */
 #ifndef SMELT_MLX_COMPLEX_H
 #define SMELT_MLX_COMPLEX_H
 
@@ -13,16 +13,9 @@ struct complex64_t {
     complex64_t() = default;
     SMELT_INLINE_CONSTEXPR complex64_t(float real, float imag) : real(real), imag(imag) {}
     template <class T>
-        requires smelt::is_scalar<T>
-    SMELT_INLINE_CONSTEXPR complex64_t(T x) : real((float)x), imag(0)
-    {
-    }
+    requires smelt::is_scalar<T> SMELT_INLINE_CONSTEXPR complex64_t(T x) : real((float)x), imag(0) {}
     template <class T>
-        requires smelt::is_scalar<T>
-    SMELT_INLINE_CONSTEXPR operator T() const
-    {
-        return (T)real;
-    }
+    requires smelt::is_scalar<T> SMELT_INLINE_CONSTEXPR operator T() const { return (T)real; }
     SMELT_INLINE_CONSTEXPR complex64_t operator-() const { return complex64_t(-real, -imag); }
     SMELT_INLINE_CONSTEXPR complex64_t operator+() const { return *this; }
 };
@@ -68,19 +61,18 @@ SMELT_INLINE_CONSTEXPR bool greater_equal(complex64_t a, complex64_t b)
 }
 } // namespace smelt
 
-/* With a scalar on either side as well: both convert to each other, so only an exact match is no ambiguity. */
+/* With a scalar on either side as well: both convert to each other, so only an exact match is no ambiguity.
+ */
 #define SMELT_COMPLEX(op, type, f, a, b)                                                                     \
     SMELT_INLINE_CONSTEXPR type operator op(complex64_t x, complex64_t y) { return smelt::f(a, b); }         \
     template <class T>                                                                                       \
-        requires smelt::is_scalar<T>                                                                         \
-    SMELT_INLINE_CONSTEXPR type operator op(complex64_t x, T s)                                              \
+    requires smelt::is_scalar<T> SMELT_INLINE_CONSTEXPR type operator op(complex64_t x, T s)                 \
     {                                                                                                        \
         const complex64_t y = s;                                                                             \
         return smelt::f(a, b);                                                                               \
     }                                                                                                        \
     template <class T>                                                                                       \
-        requires smelt::is_scalar<T>                                                                         \
-    SMELT_INLINE_CONSTEXPR type operator op(T s, complex64_t y)                                              \
+    requires smelt::is_scalar<T> SMELT_INLINE_CONSTEXPR type operator op(T s, complex64_t y)                 \
     {                                                                                                        \
         const complex64_t x = s;                                                                             \
         return smelt::f(a, b);                                                                               \

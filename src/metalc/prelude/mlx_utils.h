@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a kernel body given to metal_kernel finds without including anything: indexing over strides, limits, complex
-   numbers and small helpers, by the names and rules of MLX (specification 9.7). */
+/* What a kernel body given to metal_kernel finds without including anything: indexing over strides, limits,
+   complex numbers and small helpers, by the names and rules of MLX (specification 9.7). */
 #ifndef SMELT_MLX_UTILS_H
 #define SMELT_MLX_UTILS_H
 
@@ -21,16 +21,15 @@ SMELT_INLINE bfloat16_t uint16_to_bfloat16(uint16_t x) { return as_type<bfloat16
 
 /* max and min are infinite for floating types; finite_max and finite_min never are */
 template <class U> struct Limits {
-    static constexpr U max =
-        smelt::is_floating<U> ? numeric_limits<U>::infinity() : numeric_limits<U>::max();
+    static constexpr U max = smelt::is_floating<U> ? numeric_limits<U>::infinity() : numeric_limits<U>::max();
     static constexpr U min =
         smelt::is_floating<U> ? (U)-numeric_limits<U>::infinity() : numeric_limits<U>::min();
     static constexpr U finite_max = numeric_limits<U>::max();
     static constexpr U finite_min = numeric_limits<U>::lowest();
 };
 template <> struct Limits<complex64_t> {
-    static constexpr complex64_t max = complex64_t(INFINITY, INFINITY);
-    static constexpr complex64_t min = complex64_t(-INFINITY, -INFINITY);
+    static constexpr complex64_t max = complex64_t(smelt::infinity, smelt::infinity);
+    static constexpr complex64_t min = complex64_t(-smelt::infinity, -smelt::infinity);
     static constexpr complex64_t finite_max = complex64_t(FLT_MAX, FLT_MAX);
     static constexpr complex64_t finite_min = complex64_t(-FLT_MAX, -FLT_MAX);
 };
@@ -50,8 +49,10 @@ template <class T, class U> SMELT_INLINE_CONSTEXPR auto ceildiv(T n, U m) { retu
 /* A complex number casts to its real part, anything casts to bool by comparison with 0 */
 template <class U, class T> SMELT_INLINE_CONSTEXPR U cast_to(T value)
 {
-    if constexpr (__is_same(U, bool)) return value != T(0);
-    else return static_cast<U>(value);
+    if constexpr (__is_same(U, bool))
+        return value != T(0);
+    else
+        return static_cast<U>(value);
 }
 
 /* Offset of an element: the last axis varies fastest */
@@ -94,18 +95,21 @@ template <class I = int64_t>
 SMELT_INLINE vec<I, 2> elem_to_loc_2_nd(uint3 elem, const int *shape, const int64_t *a_strides,
                                         const int64_t *b_strides, int ndim)
 {
-    return vec<I, 2>(elem_to_loc<I>(elem, shape, a_strides, ndim), elem_to_loc<I>(elem, shape, b_strides, ndim));
+    return vec<I, 2>(elem_to_loc<I>(elem, shape, a_strides, ndim),
+                     elem_to_loc<I>(elem, shape, b_strides, ndim));
 }
 template <class I = int64_t>
 SMELT_INLINE vec<I, 3> elem_to_loc_3_nd(uint3 elem, const int *shape, const int64_t *a_strides,
                                         const int64_t *b_strides, const int64_t *c_strides, int ndim)
 {
-    return vec<I, 3>(elem_to_loc<I>(elem, shape, a_strides, ndim), elem_to_loc<I>(elem, shape, b_strides, ndim),
+    return vec<I, 3>(elem_to_loc<I>(elem, shape, a_strides, ndim),
+                     elem_to_loc<I>(elem, shape, b_strides, ndim),
                      elem_to_loc<I>(elem, shape, c_strides, ndim));
 }
 
-/* Walks over the elements in order. Steps inside the last axis only add its stride; a step out of it starts from the
-   element's number again, which is right for any number of axes. DIM and General only keep the signature. */
+/* Walks over the elements in order. Steps inside the last axis only add its stride; a step out of it starts
+   from the element's number again, which is right for any number of axes. DIM and General only keep the
+   signature. */
 template <int DIM, class Offset = size_t, bool General = true> struct LoopedElemToLoc {
     int dim;
     int index = 0;
@@ -155,7 +159,8 @@ SMELT_COMPLEX_MOVE(simd_broadcast)
 #define SMELT_COMPLEX_FILL(name)                                                                             \
     SMELT_INLINE complex64_t name(complex64_t v, complex64_t filling, uint16_t delta)                        \
     {                                                                                                        \
-        return complex64_t(metal::name(v.real, filling.real, delta), metal::name(v.imag, filling.imag, delta)); \
+        return complex64_t(metal::name(v.real, filling.real, delta),                                         \
+                           metal::name(v.imag, filling.imag, delta));                                        \
     }
 SMELT_COMPLEX_FILL(simd_shuffle_and_fill_up)
 SMELT_COMPLEX_FILL(simd_shuffle_and_fill_down)

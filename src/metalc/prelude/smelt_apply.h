@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes a function of floats into Metal's overload set: float, half, the other scalars, vectors of all of them and
-   packed vectors, with scalars accepted beside vectors. */
+/* Makes a function of floats into Metal's overload set: float, half, the other scalars, vectors of all of
+   them and packed vectors, with scalars accepted beside vectors. */
 #ifndef SMELT_APPLY_H
 #define SMELT_APPLY_H
 
@@ -8,16 +8,16 @@
 
 namespace smelt
 {
-/* Scalars without an overload of their own: bfloat, and integers, which are computed as float. A template, so that
-   a program's own bfloat overload in namespace metal is chosen before it. */
+/* Scalars without an overload of their own: bfloat, and integers, which are computed as float. A template, so
+   that a program's own bfloat overload in namespace metal is chosen before it. */
 template <class T>
 concept OtherScalar = is_scalar<T> && !__is_same(T, float) && !__is_same(T, half);
 template <class A, class B>
-concept MixedScalars = is_scalar<A> && is_scalar<B> &&
-                       !(__is_same(A, B) && (__is_same(A, float) || __is_same(A, half)));
+concept MixedScalars =
+    is_scalar<A> && is_scalar<B> && !(__is_same(A, B) && (__is_same(A, float) || __is_same(A, half)));
 template <class A, class B, class C>
 concept MixedTriple = is_scalar<A> && is_scalar<B> && is_scalar<C> &&
-                      !(__is_same(A, B) && __is_same(B, C) && (__is_same(A, float) || __is_same(A, half)));
+    !(__is_same(A, B) && __is_same(B, C) && (__is_same(A, float) || __is_same(A, half)));
 template <class T>
 concept Integer = is_integer<T>;
 template <class T>
@@ -48,15 +48,15 @@ template <class A, class B> using floating_common_t = floating_t<common_t<A, B>>
     SMELT_INLINE float name(float x, float y) { return f(x, y); }                                            \
     SMELT_INLINE half name(half x, half y) { return (half)f((float)x, (float)y); }                           \
     template <class A, class B>                                                                              \
-        requires smelt::MixedScalars<A, B>                                                                   \
-    SMELT_INLINE smelt::floating_common_t<A, B> name(A x, B y)                                               \
+    requires smelt::MixedScalars<A, B> SMELT_INLINE smelt::floating_common_t<A, B> name(A x, B y)            \
     {                                                                                                        \
         return (smelt::floating_common_t<A, B>)f((float)x, (float)y);                                        \
     }                                                                                                        \
     SMELT_VECTOR2(name)
 
 #define SMELT_VECTOR2(name)                                                                                  \
-    template <class P, class Q> SMELT_INLINE typename smelt::pair_vector<P, Q>::type name(const P &p, const Q &q) \
+    template <class P, class Q>                                                                              \
+    SMELT_INLINE typename smelt::pair_vector<P, Q>::type name(const P &p, const Q &q)                        \
     {                                                                                                        \
         using A = smelt::pair_vector<P, Q>;                                                                  \
         const typename A::type a = p, b = q;                                                                 \
@@ -68,8 +68,7 @@ template <class A, class B> using floating_common_t = floating_t<common_t<A, B>>
     SMELT_INLINE float name(float x, float y, float z) { return f(x, y, z); }                                \
     SMELT_INLINE half name(half x, half y, half z) { return (half)f((float)x, (float)y, (float)z); }         \
     template <class A, class B, class C>                                                                     \
-        requires smelt::MixedTriple<A, B, C>                                                                 \
-    SMELT_INLINE auto name(A x, B y, C z)                                                                    \
+    requires smelt::MixedTriple<A, B, C> SMELT_INLINE auto name(A x, B y, C z)                               \
     {                                                                                                        \
         using R = smelt::floating_common_t<smelt::common_t<A, B>, C>;                                        \
         return (R)f((float)x, (float)y, (float)z);                                                           \

@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Metal compiler's own names of the maths functions. Programs that add overloads for bfloat call them, with a
-   last argument that asks for the fast form. */
+/* The Metal compiler's own names of the maths functions. Programs that add overloads for bfloat call them,
+   with a last argument that asks for the fast form; here the math mode alone decides, so that no branch is
+   left. */
 #ifndef SMELT_BUILTIN_NAMES_H
 #define SMELT_BUILTIN_NAMES_H
 
 #include "metal_math"
 
 #define SMELT_BUILTIN1(name)                                                                                 \
-    template <class T> SMELT_INLINE T __metal_##name(T x, bool quick)                                        \
-    {                                                                                                        \
-        return quick ? metal::fast::name(x) : metal::precise::name(x);                                       \
-    }                                                                                                        \
-    template <class T> SMELT_INLINE T __metal_##name(T x) { return metal::precise::name(x); }
+    template <class T> SMELT_INLINE T __metal_##name(T x, bool = false) { return metal::name(x); }
 #define SMELT_BUILTIN2(name)                                                                                 \
-    template <class T> SMELT_INLINE T __metal_##name(T x, smelt::plain<T> y, bool quick)                     \
+    template <class T> SMELT_INLINE T __metal_##name(T x, smelt::plain<T> y, bool = false)                   \
     {                                                                                                        \
-        return quick ? metal::fast::name(x, y) : metal::precise::name(x, y);                                 \
-    }                                                                                                        \
-    template <class T> SMELT_INLINE T __metal_##name(T x, T y) { return metal::precise::name(x, y); }
+        return metal::name(x, y);                                                                            \
+    }
 #define SMELT_BUILTIN3(name)                                                                                 \
     template <class T> SMELT_INLINE T __metal_##name(T x, T y, T z, bool = false)                            \
     {                                                                                                        \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operations between lanes for both groups, simd and quad: every scalar and vector type on top of the engine's
-   closed set of types. */
+/* Operations between lanes for both groups, simd and quad: every scalar and vector type on top of the
+   engine's closed set of types. */
 #ifndef SMELT_LANES_H
 #define SMELT_LANES_H
 
@@ -15,7 +15,8 @@ concept Whole = __is_integral(T);
 
 /* call(suffix, carrier) sends the bits of T through the carrier type of the intrinsic. */
 #define SMELT_CARRY_BITS(T, call)                                                                            \
-    if constexpr (__is_same(T, float)) return call(f32, float);                                              \
+    if constexpr (__is_same(T, float))                                                                       \
+        return call(f32, float);                                                                             \
     else if constexpr (__is_same(T, half))                                                                   \
         return call(f16, half);                                                                              \
     else if constexpr (sizeof(T) == 8)                                                                       \
@@ -24,7 +25,8 @@ concept Whole = __is_integral(T);
         return (T)call(i32, int);
 /* The same for arithmetic; bfloat is computed in float and rounded once. */
 #define SMELT_CARRY_SUM(T, call)                                                                             \
-    if constexpr (__is_same(T, float) || __is_same(T, bfloat)) return (T)call(f32, float);                   \
+    if constexpr (__is_same(T, float) || __is_same(T, bfloat))                                               \
+        return (T)call(f32, float);                                                                          \
     else if constexpr (__is_same(T, half))                                                                   \
         return call(f16, half);                                                                              \
     else if constexpr (sizeof(T) == 8)                                                                       \
@@ -32,11 +34,13 @@ concept Whole = __is_integral(T);
     else                                                                                                     \
         return (T)call(i32, int);
 #define SMELT_CARRY_WHOLE(T, call)                                                                           \
-    if constexpr (sizeof(T) == 8) return (T)call(i64, long);                                                 \
+    if constexpr (sizeof(T) == 8)                                                                            \
+        return (T)call(i64, long);                                                                           \
     else                                                                                                     \
         return (T)call(i32, int);
 #define SMELT_CARRY_ORDER(T, call)                                                                           \
-    if constexpr (__is_same(T, float) || __is_same(T, bfloat)) return (T)call(f32, float);                   \
+    if constexpr (__is_same(T, float) || __is_same(T, bfloat))                                               \
+        return (T)call(f32, float);                                                                          \
     else if constexpr (__is_same(T, half))                                                                   \
         return call(f16, half);                                                                              \
     else if constexpr (sizeof(T) == 8 && smelt::is_signed<T>)                                                \
@@ -58,20 +62,16 @@ concept Whole = __is_integral(T);
 
 #define SMELT_LANE_REDUCTION(name, carry, check)                                                             \
     template <class T>                                                                                       \
-        requires check<T>                                                                                    \
-    SMELT_INLINE T name(T v)                                                                                 \
-    {                                                                                                        \
-        carry(T, SMELT_REDUCTION_CALL_##name)                                                                \
-    }                                                                                                        \
+    requires check<T> SMELT_INLINE T name(T v) { carry(T, SMELT_REDUCTION_CALL_##name) }                     \
     SMELT_LANE_VECTOR(name, (const vec<T, N> &v))
 
 /* bfloat moves as the 16 bits it is */
 #define SMELT_LANE_MOVE(name, argument)                                                                      \
     template <class T>                                                                                       \
-        requires smelt::is_scalar<T>                                                                         \
-    SMELT_INLINE T name(T v, ushort argument)                                                                \
+    requires smelt::is_scalar<T> SMELT_INLINE T name(T v, ushort argument)                                   \
     {                                                                                                        \
-        if constexpr (__is_same(T, bfloat)) return as_type<bfloat>(name(as_type<ushort>(v), argument));      \
+        if constexpr (__is_same(T, bfloat))                                                                  \
+            return as_type<bfloat>(name(as_type<ushort>(v), argument));                                      \
         else {                                                                                               \
             SMELT_CARRY_BITS(T, SMELT_MOVE_CALL_##name)                                                      \
         }                                                                                                    \
@@ -80,8 +80,8 @@ concept Whole = __is_integral(T);
 
 #define SMELT_LANE_FILL(name, size)                                                                          \
     template <class T>                                                                                       \
-        requires smelt::is_scalar<T>                                                                         \
-    SMELT_INLINE T name(T v, smelt::plain<T> filling, ushort delta, ushort modulo = size)                    \
+    requires smelt::is_scalar<T> SMELT_INLINE T name(T v, smelt::plain<T> filling, ushort delta,             \
+                                                     ushort modulo = size)                                   \
     {                                                                                                        \
         if constexpr (__is_same(T, bfloat))                                                                  \
             return as_type<bfloat>(name(as_type<ushort>(v), as_type<ushort>(filling), delta, modulo));       \

@@ -13,9 +13,9 @@
 
 /* Turns the branch around a rare slow part into a uniform one: taken when any active lane needs it. */
 #ifdef SMELT_LEAF_NO_VOTE
-#define SMELT_ANY_LANE(condition) true
+#    define SMELT_ANY_LANE(condition) true
 #else
-#define SMELT_ANY_LANE(condition) __smelt_simd_any(condition)
+#    define SMELT_ANY_LANE(condition) __smelt_simd_any(condition)
 #endif
 
 /* A constant of type double: the frontend makes unsuffixed literals single precision, as Metal does. */
@@ -26,11 +26,6 @@
 
 namespace smelt
 {
-/* A call's arguments are evaluated, so this is a select in the IR; a ?: with expressions would be a branch. */
-SMELT_INLINE float select(bool condition, float yes, float no) { return condition ? yes : no; }
-SMELT_INLINE double select(bool condition, double yes, double no) { return condition ? yes : no; }
-SMELT_INLINE unsigned select(bool condition, unsigned yes, unsigned no) { return condition ? yes : no; }
-
 SMELT_INLINE float fused(float a, float b, float c) { return __builtin_elementwise_fma(a, b, c); }
 SMELT_INLINE double fused(double a, double b, double c) { return __builtin_elementwise_fma(a, b, c); }
 SMELT_INLINE unsigned bits(float x) { return __builtin_bit_cast(unsigned, x); }

@@ -123,8 +123,7 @@ SMELT_LEAF float __smelt_math_log10_f32(float x)
 {
     float e, f;
     smelt::split(x, e, f);
-    float result =
-        smelt::log_scaled(e, 0x1.344136p-2f, -0x1.ec10cp-27f, f, 0x1.bcb7b2p-2f, -0x1.5b235ep-27f);
+    float result = smelt::log_scaled(e, 0x1.344136p-2f, -0x1.ec10cp-27f, f, 0x1.bcb7b2p-2f, -0x1.5b235ep-27f);
     return smelt::log_special(x, result);
 }
 
@@ -146,7 +145,8 @@ SMELT_INLINE double log2_wide(float magnitude)
 {
     unsigned long u = bits((double)magnitude);
     unsigned long biased = (u + (0x3ff0000000000000ul - 0x3fe5555555555555ul)) >> 52;
-    double exponent = from_bits(biased | 0x4330000000000000ul) - (SMELT_DOUBLE(0x1p52) + SMELT_DOUBLE(1023.0));
+    double exponent =
+        from_bits(biased | 0x4330000000000000ul) - (SMELT_DOUBLE(0x1p52) + SMELT_DOUBLE(1023.0));
     double m = from_bits(u - ((biased - 1023ul) << 52));
     double s = (m - SMELT_DOUBLE(1.0)) / (m + SMELT_DOUBLE(1.0));
     double square = s * s;
@@ -212,10 +212,7 @@ SMELT_LEAF float __smelt_math_fast_exp2_f32(float x)
     float result = smelt::scale_normal(smelt::exp2_polynomial(r), biased);
     return smelt::select(x != x, x, smelt::select(x < -126.0f, 0.0f, result));
 }
-SMELT_LEAF float __smelt_math_fast_exp_f32(float x)
-{
-    return __smelt_math_fast_exp2_f32(x * 0x1.715476p+0f);
-}
+SMELT_LEAF float __smelt_math_fast_exp_f32(float x) { return __smelt_math_fast_exp2_f32(x * 0x1.715476p+0f); }
 SMELT_LEAF float __smelt_math_fast_exp10_f32(float x)
 {
     return __smelt_math_fast_exp2_f32(x * 0x1.a934fp+1f);
@@ -228,7 +225,10 @@ SMELT_LEAF float __smelt_math_fast_log_f32(float x)
     return smelt::log_special(x, smelt::fused((float)e, 0x1.62e43p-1f, f + smelt::log_polynomial(f)));
 }
 SMELT_LEAF float __smelt_math_fast_log2_f32(float x) { return __smelt_math_fast_log_f32(x) * 0x1.715476p+0f; }
-SMELT_LEAF float __smelt_math_fast_log10_f32(float x) { return __smelt_math_fast_log_f32(x) * 0x1.bcb7b2p-2f; }
+SMELT_LEAF float __smelt_math_fast_log10_f32(float x)
+{
+    return __smelt_math_fast_log_f32(x) * 0x1.bcb7b2p-2f;
+}
 /* Exact in the corners that kernels use: 0^0, 0^y, negative bases */
 SMELT_LEAF float __smelt_math_fast_pow_f32(float x, float y)
 {

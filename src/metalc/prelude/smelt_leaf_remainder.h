@@ -23,7 +23,8 @@ SMELT_VOTING_LEAF float __smelt_math_fmod_f32(float x, float y)
     using namespace smelt;
     double r = (double)magnitude(x), divisor = (double)magnitude(y);
     if (SMELT_ANY_LANE(r >= divisor * SMELT_DOUBLE(0x1p29)))
-        for (double s = SMELT_DOUBLE(0x1p252); s > SMELT_DOUBLE(1.0); s *= SMELT_DOUBLE(0x1p-28)) r = remainder_step(r, divisor * s);
+        for (double s = SMELT_DOUBLE(0x1p252); s > SMELT_DOUBLE(1.0); s *= SMELT_DOUBLE(0x1p-28))
+            r = remainder_step(r, divisor * s);
     float result = with_sign((float)remainder_step(r, divisor), x);
     result = select(magnitude(x) < magnitude(y), x, result);
     result = select(magnitude(x) < infinity, result, not_a_number);
@@ -46,8 +47,7 @@ SMELT_LEAF float __smelt_math_nextafter_f32(float x, float y)
 SMELT_LEAF float __smelt_math_ldexp_f32(float x, int n)
 {
     using namespace smelt;
-    n = n < -300 ? -300 : n;
-    n = n > 300 ? 300 : n;
+    n = __builtin_elementwise_max(__builtin_elementwise_min(n, 300), -300);
     double scaled = (double)x * from_bits((unsigned long)(n + 1023) << 52);
     return (float)scaled;
 }

@@ -152,7 +152,8 @@ SMELT_LEAF float __smelt_math_atan2_f32(float y, float x)
     float angle = select(swap, half_pi - (t + (p - half_pi_low)), t + p);
     bool left = (int)bits(x) < 0;
     /* pi minus the angle, with the low parts of pi kept */
-    float straight = select(swap, half_pi + (t + (p + half_pi_low)), 2 * half_pi - (t + (p - 2 * half_pi_low)));
+    float straight =
+        select(swap, half_pi + (t + (p + half_pi_low)), 2 * half_pi - (t + (p - 2 * half_pi_low)));
     angle = select(left, straight, angle);
     return select((x != x) | (y != y), not_a_number, with_sign(angle, y));
 }

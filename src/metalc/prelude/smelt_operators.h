@@ -15,14 +15,14 @@ namespace metal
         SMELT_EACH(N, R, a.x op b.x, a.y op b.y, a.z op b.z, a.w op b.w)                                     \
     }                                                                                                        \
     template <class T, int N>                                                                                \
-    SMELT_INLINE_CONSTEXPR vec<R, N> operator op(const vec<T, N> &a, smelt::plain<T> b)                      \
+    SMELT_INLINE_CONSTEXPR vec<R, N> operator op(const vec<T, N> &a, smelt::plain<smelt::operand<T>> b)      \
     {                                                                                                        \
-        SMELT_EACH(N, R, a.x op b, a.y op b, a.z op b, a.w op b)                                             \
+        SMELT_EACH(N, R, a.x op(T) b, a.y op(T) b, a.z op(T) b, a.w op(T) b)                                 \
     }                                                                                                        \
     template <class T, int N>                                                                                \
-    SMELT_INLINE_CONSTEXPR vec<R, N> operator op(smelt::plain<T> a, const vec<T, N> &b)                      \
+    SMELT_INLINE_CONSTEXPR vec<R, N> operator op(smelt::plain<smelt::operand<T>> a, const vec<T, N> &b)      \
     {                                                                                                        \
-        SMELT_EACH(N, R, a op b.x, a op b.y, a op b.z, a op b.w)                                             \
+        SMELT_EACH(N, R, (T)a op b.x, (T)a op b.y, (T)a op b.z, (T)a op b.w)                                 \
     }
 
 #define SMELT_ARITHMETIC(op)                                                                                 \
@@ -55,21 +55,31 @@ SMELT_BINARY(<, bool)
 SMELT_BINARY(>, bool)
 SMELT_BINARY(<=, bool)
 SMELT_BINARY(>=, bool)
-SMELT_BINARY(&&, bool)
-SMELT_BINARY(||, bool)
+/* no short circuit on vectors: a branch for each component would be the price */
+#define SMELT_LOGICAL(op, bitwise)                                                                           \
+    template <class T, int N>                                                                                \
+    SMELT_INLINE_CONSTEXPR vec<bool, N> operator op(const vec<T, N> &a, const vec<T, N> &b)                  \
+    {                                                                                                        \
+        return vec<bool, N>(a) bitwise vec<bool, N>(b);                                                      \
+    }                                                                                                        \
+    template <class T, int N> SMELT_INLINE_CONSTEXPR vec<bool, N> operator op(const vec<T, N> &a, bool b)    \
+    {                                                                                                        \
+        return vec<bool, N>(a) bitwise b;                                                                    \
+    }                                                                                                        \
+    template <class T, int N> SMELT_INLINE_CONSTEXPR vec<bool, N> operator op(bool a, const vec<T, N> &b)    \
+    {                                                                                                        \
+        return a bitwise vec<bool, N>(b);                                                                    \
+    }
+SMELT_LOGICAL(&&, &)
+SMELT_LOGICAL(||, |)
+#undef SMELT_LOGICAL
 SMELT_UNARY(+, T)
 SMELT_UNARY(-, T)
 SMELT_UNARY(~, T)
 SMELT_UNARY(!, bool)
 
-template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator++(vec<T, N> &a)
-{
-    return a = a + (T)1;
-}
-template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator--(vec<T, N> &a)
-{
-    return a = a - (T)1;
-}
+template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator++(vec<T, N> &a) { return a = a + (T)1; }
+template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> &operator--(vec<T, N> &a) { return a = a - (T)1; }
 template <class T, int N> SMELT_INLINE_CONSTEXPR vec<T, N> operator++(vec<T, N> &a, int)
 {
     vec<T, N> before = a;

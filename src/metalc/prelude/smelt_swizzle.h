@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Swizzles of two to four components as assignable properties, by xyzw and by rgba. They live in an empty base
-   class: clang walks a class's member list when it defines a constructor, and this list is long. */
+/* Swizzles of two to four components as assignable properties, by xyzw and by rgba. They live in an empty
+   base class: clang walks a class's member list when it defines a constructor, and this list is long. */
 #ifndef SMELT_SWIZZLE_H
 #define SMELT_SWIZZLE_H
 
 #include "smelt_types.h"
 
-/* One swizzle: M(a, ra, b, rb, ...) with the xyzw and the rgba letter of every component. The setters exist only
-   for swizzles without repetition, so that writing to .xx is an error. */
+/* One swizzle: M(a, ra, b, rb, ...) with the xyzw and the rgba letter of every component. The setters exist
+   only for swizzles without repetition, so that writing to .xx is an error. */
 #define SMELT_GET2(a, ra, b, rb)                                                                             \
     __declspec(property(get = get_##a##b, put = put_##a##b)) metal::vec<T, 2> a##b, ra##rb;                  \
     SMELT_INLINE_CONSTEXPR metal::vec<T, 2> get_##a##b() const                                               \
@@ -32,29 +32,32 @@
     }
 
 #define SMELT_PUT2(a, b)                                                                                     \
-    SMELT_INLINE_CONSTEXPR void put_##a##b(metal::vec<T, 2> s)                                               \
+    SMELT_INLINE_CONSTEXPR metal::vec<T, 2> put_##a##b(metal::vec<T, 2> s)                                   \
     {                                                                                                        \
         V &v = *static_cast<V *>(this);                                                                      \
         v.a = s.x, v.b = s.y;                                                                                \
+        return s;                                                                                            \
     }
 #define SMELT_PUT3(a, b, c)                                                                                  \
-    SMELT_INLINE_CONSTEXPR void put_##a##b##c(metal::vec<T, 3> s)                                            \
+    SMELT_INLINE_CONSTEXPR metal::vec<T, 3> put_##a##b##c(metal::vec<T, 3> s)                                \
     {                                                                                                        \
         V &v = *static_cast<V *>(this);                                                                      \
         v.a = s.x, v.b = s.y, v.c = s.z;                                                                     \
+        return s;                                                                                            \
     }
 #define SMELT_PUT4(a, b, c, d)                                                                               \
-    SMELT_INLINE_CONSTEXPR void put_##a##b##c##d(metal::vec<T, 4> s)                                         \
+    SMELT_INLINE_CONSTEXPR metal::vec<T, 4> put_##a##b##c##d(metal::vec<T, 4> s)                             \
     {                                                                                                        \
         V &v = *static_cast<V *>(this);                                                                      \
         v.a = s.x, v.b = s.y, v.c = s.z, v.d = s.w;                                                          \
+        return s;                                                                                            \
     }
 
-/* Every choice of a last component, then of the one before it, and so on: the preprocessor does not expand a macro
-   inside itself, so each depth has its own copy. */
-#define SMELT_LAST2(M, ...) M(__VA_ARGS__, x, r) M(__VA_ARGS__, y, g)
-#define SMELT_LAST3(M, ...) SMELT_LAST2(M, __VA_ARGS__) M(__VA_ARGS__, z, b)
-#define SMELT_LAST4(M, ...) SMELT_LAST3(M, __VA_ARGS__) M(__VA_ARGS__, w, a)
+/* Every choice of a last component, then of the one before it, and so on: the preprocessor does not expand a
+   macro inside itself, so each depth has its own copy. */
+#define SMELT_LAST2(M, ...)  M(__VA_ARGS__, x, r) M(__VA_ARGS__, y, g)
+#define SMELT_LAST3(M, ...)  SMELT_LAST2(M, __VA_ARGS__) M(__VA_ARGS__, z, b)
+#define SMELT_LAST4(M, ...)  SMELT_LAST3(M, __VA_ARGS__) M(__VA_ARGS__, w, a)
 
 #define SMELT_THIRD2(M, ...) SMELT_LAST2(M, __VA_ARGS__, x, r) SMELT_LAST2(M, __VA_ARGS__, y, g)
 #define SMELT_THIRD3(M, ...)                                                                                 \
@@ -70,24 +73,26 @@
     SMELT_THIRD4(M, __VA_ARGS__, x, r)                                                                       \
     SMELT_THIRD4(M, __VA_ARGS__, y, g) SMELT_THIRD4(M, __VA_ARGS__, z, b) SMELT_THIRD4(M, __VA_ARGS__, w, a)
 
-#define SMELT_FIRST2(NEXT, M) NEXT##2(M, x, r) NEXT##2(M, y, g)
-#define SMELT_FIRST3(NEXT, M) NEXT##3(M, x, r) NEXT##3(M, y, g) NEXT##3(M, z, b)
-#define SMELT_FIRST4(NEXT, M) NEXT##4(M, x, r) NEXT##4(M, y, g) NEXT##4(M, z, b) NEXT##4(M, w, a)
+#define SMELT_FIRST2(NEXT, M) NEXT##2(M, x, r)NEXT##2(M, y, g)
+#define SMELT_FIRST3(NEXT, M) NEXT##3(M, x, r)NEXT##3(M, y, g)NEXT##3(M, z, b)
+#define SMELT_FIRST4(NEXT, M) NEXT##4(M, x, r)NEXT##4(M, y, g)NEXT##4(M, z, b)NEXT##4(M, w, a)
 
 #define SMELT_GETTERS(n)                                                                                     \
     SMELT_FIRST##n(SMELT_LAST, SMELT_GET2) SMELT_FIRST##n(SMELT_THIRD, SMELT_GET3)                           \
         SMELT_FIRST##n(SMELT_SECOND, SMELT_GET4)
 
 /* Setters: all orders of two, three and four different letters. */
-#define SMELT_ORDERS2(a, b)       SMELT_PUT2(a, b) SMELT_PUT2(b, a)
+#define SMELT_ORDERS2(a, b) SMELT_PUT2(a, b) SMELT_PUT2(b, a)
 #define SMELT_ORDERS3(a, b, c)                                                                               \
-    SMELT_PUT3(a, b, c) SMELT_PUT3(a, c, b) SMELT_PUT3(b, a, c)                                              \
-    SMELT_PUT3(b, c, a) SMELT_PUT3(c, a, b) SMELT_PUT3(c, b, a)
+    SMELT_PUT3(a, b, c)                                                                                      \
+    SMELT_PUT3(a, c, b) SMELT_PUT3(b, a, c) SMELT_PUT3(b, c, a) SMELT_PUT3(c, a, b) SMELT_PUT3(c, b, a)
 #define SMELT_ORDERS4(a, b, c, d)                                                                            \
-    SMELT_PUT4(a, b, c, d) SMELT_PUT4(a, b, d, c) SMELT_PUT4(a, c, b, d)                                     \
-    SMELT_PUT4(a, c, d, b) SMELT_PUT4(a, d, b, c) SMELT_PUT4(a, d, c, b)
+    SMELT_PUT4(a, b, c, d)                                                                                   \
+    SMELT_PUT4(a, b, d, c) SMELT_PUT4(a, c, b, d) SMELT_PUT4(a, c, d, b) SMELT_PUT4(a, d, b, c)              \
+        SMELT_PUT4(a, d, c, b)
 
-/* A namespace with nothing else in it: a base class makes its namespace one that calls with vectors search. */
+/* A namespace with nothing else in it: a base class makes its namespace one that calls with vectors search.
+ */
 namespace smelt_parts
 {
 template <class V, class T, int N> struct swizzles;

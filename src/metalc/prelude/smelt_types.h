@@ -3,52 +3,13 @@
 #ifndef SMELT_TYPES_H
 #define SMELT_TYPES_H
 
-#ifndef __METAL_VERSION__
-#define __METAL_VERSION__ 320
-#endif
-#ifndef __METAL__
-#define __METAL__ 1
-#endif
-
-/* safe and relaxed take the accurate functions, fast takes fast::. The frontend defines SMELT_MATH_FAST. */
-#ifdef SMELT_MATH_FAST
-#define __METAL_MAYBE_FAST_MATH__ true
-#else
-#define __METAL_MAYBE_FAST_MATH__ false
-#endif
-
-#define METAL_FUNC                  inline __attribute__((always_inline))
-#define METAL_CONST                 __attribute__((const))
-#define METAL_PURE                  __attribute__((pure))
-#define METAL_ALIGN(n)              __attribute__((aligned(n)))
-#define METAL_INTERNAL              inline __attribute__((always_inline))
-#define SMELT_INLINE                inline __attribute__((always_inline, nothrow))
-#define SMELT_INLINE_CONSTEXPR      constexpr __attribute__((always_inline, nothrow))
-#define SMELT_UNSUPPORTED(what)     __attribute__((unavailable(what " not supported by smelt")))
-
-typedef unsigned char  uchar;
-typedef unsigned short ushort;
-typedef unsigned int   uint;
-typedef unsigned long  ulong;
-typedef signed char    int8_t;
-typedef unsigned char  uint8_t;
-typedef short          int16_t;
-typedef unsigned short uint16_t;
-typedef int            int32_t;
-typedef unsigned int   uint32_t;
-typedef long           int64_t;
-typedef unsigned long  uint64_t;
-typedef unsigned long  size_t;
-typedef long           ptrdiff_t;
-typedef long           intptr_t;
-typedef unsigned long  uintptr_t;
-typedef _Float16       half;
-typedef __bf16         bfloat;
+#include "smelt_base.h"
+#include "smelt_bfloat.h"
 
 /* 1.0h is Metal's; 1.0_b is what the lexer makes of 1.0bh (the text keeps its length). */
 consteval half operator""h(long double value) { return (half)value; }
 consteval half operator""h(unsigned long long value) { return (half)value; }
-consteval bfloat operator""_b(long double value) { return (bfloat)value; }
+consteval bfloat operator""_b(long double value) { return (bfloat)(float)value; }
 consteval bfloat operator""_b(unsigned long long value) { return (bfloat)value; }
 
 namespace metal
@@ -119,23 +80,6 @@ template <class A, class B> using common_t = typename common<A, B>::type;
 /* What a maths function computes in: its own floating type, float for integers. */
 template <class T> using floating_t = choose_t<is_floating<T>, T, float>;
 
-template <int size> struct integer_of_size;
-template <> struct integer_of_size<1> {
-    using type = signed char;
-    using unsigned_type = unsigned char;
-};
-template <> struct integer_of_size<2> {
-    using type = short;
-    using unsigned_type = unsigned short;
-};
-template <> struct integer_of_size<4> {
-    using type = int;
-    using unsigned_type = unsigned;
-};
-template <> struct integer_of_size<8> {
-    using type = long;
-    using unsigned_type = unsigned long;
-};
 template <class T> using signed_of = typename integer_of_size<sizeof(T)>::type;
 template <class T> using unsigned_of = typename integer_of_size<sizeof(T)>::unsigned_type;
 } // namespace smelt

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vec<T, N> and packed_vec<T, N>: plain members, so that the engine sees scalars; Metal's sizes and alignment. */
+/* vec<T, N> and packed_vec<T, N>: plain members, so that the engine sees scalars; Metal's sizes and
+ * alignment. */
 #ifndef SMELT_VECTOR_H
 #define SMELT_VECTOR_H
 
 #include "smelt_types.h"
 #include "smelt_swizzle.h"
 
-/* What vectors of every length share: single letters by colour, and the index. (&x)[i] stays inside the object;
-   constant evaluation does not allow it, hence the other way there. */
+/* What vectors of every length share: single letters by colour, and the index. (&x)[i] stays inside the
+   object; constant evaluation does not allow it, hence the other way there. */
 #define SMELT_COLOUR(colour, member)                                                                         \
     __declspec(property(get = get_##colour, put = put_##colour)) T colour;                                   \
     SMELT_INLINE_CONSTEXPR T get_##colour() const { return member; }                                         \
-    SMELT_INLINE_CONSTEXPR void put_##colour(T value) { member = value; }
+    SMELT_INLINE_CONSTEXPR T put_##colour(T value) { return member = value; }
 
 #define SMELT_INDEX(last)                                                                                    \
     SMELT_INLINE_CONSTEXPR T &operator[](size_t i)                                                           \
     {                                                                                                        \
-        if (__builtin_is_constant_evaluated()) return i == 0 ? x : i == 1 ? y : last;                                              \
+        if (__builtin_is_constant_evaluated()) return i == 0 ? x : i == 1 ? y : last;                        \
         return (&x)[i];                                                                                      \
     }                                                                                                        \
     SMELT_INLINE_CONSTEXPR const T &operator[](size_t i) const                                               \
     {                                                                                                        \
-        if (__builtin_is_constant_evaluated()) return i == 0 ? x : i == 1 ? y : last;                                              \
+        if (__builtin_is_constant_evaluated()) return i == 0 ? x : i == 1 ? y : last;                        \
         return (&x)[i];                                                                                      \
     }
 
@@ -59,6 +60,18 @@ template <class T> struct alignas(2 * sizeof(T)) vec<T, 2> : smelt_parts::swizzl
     SMELT_INLINE_CONSTEXPR vec(T a, T b) : x(a), y(b) {}
     template <class U> SMELT_INLINE_CONSTEXPR explicit vec(vec<U, 2> v) : x((T)v.x), y((T)v.y) {}
     template <class U> SMELT_INLINE_CONSTEXPR explicit vec(packed_vec<U, 2> v) : x((T)v.x), y((T)v.y) {}
+    /* bfloat takes no float without a cast, but a constructor is one */
+    template <class S>
+    requires(__is_same(T, bfloat) && smelt::Builtin<S>) SMELT_INLINE_CONSTEXPR explicit vec(S s)
+        : x((T)s), y((T)s)
+    {
+    }
+    template <class S0, class S1>
+    requires(__is_same(T, bfloat) && smelt::is_scalar<S0> && smelt::is_scalar<S1>) SMELT_INLINE_CONSTEXPR
+        explicit vec(S0 a, S1 b)
+        : x((T)a), y((T)b)
+    {
+    }
     SMELT_COLOUR(r, x)
     SMELT_COLOUR(g, y)
     SMELT_INDEX(y)
@@ -72,10 +85,23 @@ template <class T> struct alignas(4 * sizeof(T)) vec<T, 3> : smelt_parts::swizzl
     SMELT_INLINE_CONSTEXPR vec(T a, T b, T c) : x(a), y(b), z(c) {}
     SMELT_INLINE_CONSTEXPR vec(vec<T, 2> v, T c) : x(v.x), y(v.y), z(c) {}
     SMELT_INLINE_CONSTEXPR vec(T a, vec<T, 2> v) : x(a), y(v.x), z(v.y) {}
+    template <class U> SMELT_INLINE_CONSTEXPR explicit vec(vec<U, 3> v) : x((T)v.x), y((T)v.y), z((T)v.z) {}
     template <class U>
-    SMELT_INLINE_CONSTEXPR explicit vec(vec<U, 3> v) : x((T)v.x), y((T)v.y), z((T)v.z) {}
-    template <class U>
-    SMELT_INLINE_CONSTEXPR explicit vec(packed_vec<U, 3> v) : x((T)v.x), y((T)v.y), z((T)v.z) {}
+    SMELT_INLINE_CONSTEXPR explicit vec(packed_vec<U, 3> v) : x((T)v.x), y((T)v.y), z((T)v.z)
+    {
+    }
+    /* bfloat takes no float without a cast, but a constructor is one */
+    template <class S>
+    requires(__is_same(T, bfloat) && smelt::Builtin<S>) SMELT_INLINE_CONSTEXPR explicit vec(S s)
+        : x((T)s), y((T)s), z((T)s)
+    {
+    }
+    template <class S0, class S1, class S2>
+    requires(__is_same(T, bfloat) && smelt::is_scalar<S0> && smelt::is_scalar<S1> &&
+             smelt::is_scalar<S2>) SMELT_INLINE_CONSTEXPR explicit vec(S0 a, S1 b, S2 c)
+        : x((T)a), y((T)b), z((T)c)
+    {
+    }
     SMELT_COLOUR(r, x)
     SMELT_COLOUR(g, y)
     SMELT_COLOUR(b, z)
@@ -100,6 +126,18 @@ template <class T> struct alignas(4 * sizeof(T)) vec<T, 4> : smelt_parts::swizzl
     }
     template <class U>
     SMELT_INLINE_CONSTEXPR explicit vec(packed_vec<U, 4> v) : x((T)v.x), y((T)v.y), z((T)v.z), w((T)v.w)
+    {
+    }
+    /* bfloat takes no float without a cast, but a constructor is one */
+    template <class S>
+    requires(__is_same(T, bfloat) && smelt::Builtin<S>) SMELT_INLINE_CONSTEXPR explicit vec(S s)
+        : x((T)s), y((T)s), z((T)s), w((T)s)
+    {
+    }
+    template <class S0, class S1, class S2, class S3>
+    requires(__is_same(T, bfloat) && smelt::is_scalar<S0> && smelt::is_scalar<S1> && smelt::is_scalar<S2> &&
+             smelt::is_scalar<S3>) SMELT_INLINE_CONSTEXPR explicit vec(S0 a, S1 b, S2 c, S3 d)
+        : x((T)a), y((T)b), z((T)c), w((T)d)
     {
     }
     SMELT_COLOUR(r, x)
@@ -201,7 +239,7 @@ template <class T> struct packed_vec<T, 4> : smelt_parts::swizzles<packed_vec<T,
     SMELT_VECTOR_NAMES(ulong, unsigned long)                                                                 \
     SMELT_VECTOR_NAMES(half, _Float16)                                                                       \
     SMELT_VECTOR_NAMES(float, float)                                                                         \
-    SMELT_VECTOR_NAMES(bfloat, __bf16)                                                                       \
+    SMELT_VECTOR_NAMES(bfloat, bfloat)                                                                       \
     SMELT_PACKED_NAMES(char, char)                                                                           \
     SMELT_PACKED_NAMES(uchar, unsigned char)                                                                 \
     SMELT_PACKED_NAMES(short, short)                                                                         \
@@ -212,7 +250,7 @@ template <class T> struct packed_vec<T, 4> : smelt_parts::swizzles<packed_vec<T,
     SMELT_PACKED_NAMES(ulong, unsigned long)                                                                 \
     SMELT_PACKED_NAMES(half, _Float16)                                                                       \
     SMELT_PACKED_NAMES(float, float)                                                                         \
-    SMELT_PACKED_NAMES(bfloat, __bf16)
+    SMELT_PACKED_NAMES(bfloat, bfloat)
 
 SMELT_ALL_VECTOR_NAMES
 namespace metal
@@ -224,9 +262,10 @@ SMELT_ALL_VECTOR_NAMES
 
 /* Body of a function that gives vec<R, N>, one expression an element. */
 #define SMELT_EACH(N, R, expression_x, expression_y, expression_z, expression_w)                             \
-    if constexpr (N == 2) return metal::vec<R, N>((R)(expression_x), (R)(expression_y));                            \
+    if constexpr (N == 2)                                                                                    \
+        return metal::vec<R, N>((R)(expression_x), (R)(expression_y));                                       \
     else if constexpr (N == 3)                                                                               \
-        return metal::vec<R, N>((R)(expression_x), (R)(expression_y), (R)(expression_z));                           \
+        return metal::vec<R, N>((R)(expression_x), (R)(expression_y), (R)(expression_z));                    \
     else                                                                                                     \
         return metal::vec<R, N>((R)(expression_x), (R)(expression_y), (R)(expression_z), (R)(expression_w));
 

@@ -18,7 +18,8 @@ template <class V, class T, int N> SMELT_INLINE V warm(V a, T s)
     c += a * b - s * c + a * s;
     c *= s;
     c = a / b + c / s - a;
-    if constexpr (N == 2) return V(s, s) + V(s) + c;
+    if constexpr (N == 2)
+        return V(s, s) + V(s) + c;
     else if constexpr (N == 3)
         return V(s, s, s) + V(s) + c;
     else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accuracy of every maths leaf against the C library in double: dense samples over all floats, a denser band around
-   the interesting range, every half value, and the special values. */
+/* Accuracy of every maths leaf against the C library in double: dense samples over all floats, a denser band
+   around the interesting range, every half value, and the special values. */
 #include "one_lane.h"
 
 typedef float (*Unary)(float);
@@ -63,8 +63,22 @@ static const Row rows[] = {
     {"fast tan", __smelt_math_fast_tan_f32, tan, 8, -1, 1, -1.5f, 1.5f, 0x1p-20},
 };
 
-static const float specials[] = {0.0f, -0.0f, __builtin_inff(), -__builtin_inff(), __builtin_nanf(""), 0x1p-149f,
-                                 -0x1p-149f, 0x1p-126f, 1.0f, -1.0f, MAX, -MAX, 0.5f, 2.0f, 0x1.fffffep-1f, 0x1p24f};
+static const float specials[] = {0.0f,
+                                 -0.0f,
+                                 __builtin_inff(),
+                                 -__builtin_inff(),
+                                 __builtin_nanf(""),
+                                 0x1p-149f,
+                                 -0x1p-149f,
+                                 0x1p-126f,
+                                 1.0f,
+                                 -1.0f,
+                                 MAX,
+                                 -MAX,
+                                 0.5f,
+                                 2.0f,
+                                 0x1.fffffep-1f,
+                                 0x1p24f};
 
 static double worst;
 static float worst_at;
@@ -82,9 +96,11 @@ static void check_unary(const Row &row)
 {
     worst = 0;
     for (float x : specials) sample(row, x);
-    for (unsigned long u = 0; u < 0x100000000ul; u += 21001) sample(row, __builtin_bit_cast(float, (unsigned)u));
+    for (unsigned long u = 0; u < 0x100000000ul; u += 21001)
+        sample(row, __builtin_bit_cast(float, (unsigned)u));
     for (int i = 0; i <= 200000; i++) sample(row, row.low + (row.high - row.low) * (float)i / 200000);
-    for (unsigned u = 0; u < 0x10000; u++) sample(row, (float)__builtin_bit_cast(_Float16, (unsigned short)u));
+    for (unsigned u = 0; u < 0x10000; u++)
+        sample(row, (float)__builtin_bit_cast(_Float16, (unsigned short)u));
     printf("%-10s %8.3f ulp at %a\n", row.name, worst, (double)worst_at);
     CHECK(worst <= row.limit, "%s: %g ulp at %a: got %a, exact %a", row.name, worst, (double)worst_at,
           (double)row.leaf(worst_at), row.exact((double)worst_at));
@@ -124,7 +140,8 @@ int main()
         CHECK(x != 0 || __builtin_signbit(__smelt_math_sin_f32(x)) == __builtin_signbit(x), "sin of zero");
         CHECK(x != 0 || __builtin_signbit(__smelt_math_tanh_f32(x)) == __builtin_signbit(x), "tanh of zero");
         CHECK(x != 0 || __builtin_signbit(__smelt_math_atan_f32(x)) == __builtin_signbit(x), "atan of zero");
-        CHECK(x != 0 || __builtin_signbit(__smelt_math_asinh_f32(x)) == __builtin_signbit(x), "asinh of zero");
+        CHECK(x != 0 || __builtin_signbit(__smelt_math_asinh_f32(x)) == __builtin_signbit(x),
+              "asinh of zero");
     }
     printf("%d checks, %d failures\n", checks, failures);
     return failures != 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's intrinsics for a simdgroup of one lane, so that the prelude's functions run as plain C++ on the host,
-   and the few declarations of the C library that the tests use (its headers would clash with the prelude's names). */
+/* The engine's intrinsics for a simdgroup of one lane, so that the prelude's functions run as plain C++ on
+   the host, and the few declarations of the C library that the tests use (its headers would clash with the
+   prelude's names). */
 #ifndef SMELT_TEST_ONE_LANE_H
 #define SMELT_TEST_ONE_LANE_H
 
@@ -11,7 +12,8 @@ extern "C" double sin(double), cos(double), tan(double), asin(double), acos(doub
 extern "C" double exp(double), exp2(double), exp10(double), log(double), log2(double), log10(double);
 extern "C" double sinh(double), cosh(double), tanh(double), asinh(double), acosh(double), atanh(double);
 extern "C" double pow(double, double), atan2(double, double), fmod(double, double), ldexp(double, int);
-extern "C" double log1p(double), fabs(double), round(double), rint(double), sqrt(double), nextafter(double, double);
+extern "C" double log1p(double), fabs(double), round(double), rint(double), sqrt(double),
+    nextafter(double, double);
 
 #define DEFINE_ARITHMETIC(scope, type, suffix)                                                               \
     extern "C" type __smelt_##scope##_sum_##suffix(type v) { return v; }                                     \
@@ -72,21 +74,14 @@ extern "C" unsigned __smelt_lane(void) { return 0; }
 extern "C" void __smelt_threadgroup_barrier(unsigned) {}
 extern "C" void __smelt_simdgroup_barrier(unsigned) {}
 
-/* clang calls this to round to bfloat; libgcc 12 does not have it. The engine lowers it the same way. */
-extern "C" __bf16 __truncsfbf2(float value)
-{
-    const unsigned u = __builtin_bit_cast(unsigned, value);
-    const unsigned rounded = value != value ? (u >> 16) | 0x40 : (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-    return __builtin_bit_cast(__bf16, (unsigned short)rounded);
-}
-
 /* Checks: count, and print the first failures. */
 static int checks, failures;
 #define CHECK(condition, ...)                                                                                \
     do {                                                                                                     \
         checks++;                                                                                            \
         if (!(condition)) {                                                                                  \
-            if (failures++ < 20) printf("%s:%d: %s: ", __FILE__, __LINE__, #condition), printf(__VA_ARGS__), printf("\n"); \
+            if (failures++ < 20)                                                                             \
+                printf("%s:%d: %s: ", __FILE__, __LINE__, #condition), printf(__VA_ARGS__), printf("\n");    \
         }                                                                                                    \
     } while (0)
 
@@ -100,7 +95,8 @@ static unsigned random_bits(void)
     return random_state;
 }
 
-/* Distance of a result from the exact value, in units of the last place of the exact value rounded to float. */
+/* Distance of a result from the exact value, in units of the last place of the exact value rounded to float.
+ */
 static double ulp_error(float got, double exact)
 {
     float rounded = (float)exact;
@@ -109,7 +105,9 @@ static double ulp_error(float got, double exact)
     if (__builtin_isinf(rounded) || __builtin_isinf(got)) {
         if (got == rounded) return 0;
         /* exact value between the largest float and infinity's threshold */
-        return fabs(exact) > 0x1.fffffcp127 && fabs((double)got) > 0x1.fffffcp127 && (got > 0) == (exact > 0) ? 1 : 1e9;
+        return fabs(exact) > 0x1.fffffcp127 && fabs((double)got) > 0x1.fffffcp127 && (got > 0) == (exact > 0)
+                   ? 1
+                   : 1e9;
     }
     float above = __builtin_fabsf(rounded);
     unsigned u = __builtin_bit_cast(unsigned, above);
