@@ -6,6 +6,8 @@
 #define SMELT_BUILTIN_NAMES_H
 
 #include "metal_math"
+#include "metal_quadgroup"
+#include "metal_simdgroup"
 
 #define SMELT_BUILTIN1(name)                                                                                 \
     template <class T> SMELT_INLINE T __metal_##name(T x, bool = false) { return metal::name(x); }
@@ -77,6 +79,54 @@ template <class T> SMELT_INLINE T __metal_sincos(T x, T *cosine, bool = false)
     return metal::sincos(x, *cosine);
 }
 
+/* The same for what lanes do together */
+#define SMELT_BUILTIN_REDUCTION(name)                                                                        \
+    template <class T> SMELT_INLINE T __metal_##name(T v) { return metal::name(v); }
+#define SMELT_BUILTIN_MOVE(name)                                                                             \
+    template <class T> SMELT_INLINE T __metal_##name(T v, ushort lane) { return metal::name(v, lane); }
+#define SMELT_BUILTIN_FILL(name)                                                                             \
+    template <class T> SMELT_INLINE T __metal_##name(T v, T filling, ushort delta, ushort modulo)            \
+    {                                                                                                        \
+        return metal::name(v, filling, delta, modulo);                                                       \
+    }
+/* Of floats they take the bits */
+#define SMELT_BUILTIN_BITWISE(name)                                                                          \
+    template <class T> SMELT_INLINE T __metal_##name(T v)                                                    \
+    {                                                                                                        \
+        return as_type<T>(metal::name(as_type<smelt::unsigned_of<T>>(v)));                                   \
+    }
+#define SMELT_BUILTIN_GROUP(group)                                                                           \
+    SMELT_BUILTIN_REDUCTION(group##_sum)                                                                     \
+    SMELT_BUILTIN_REDUCTION(group##_product)                                                                 \
+    SMELT_BUILTIN_REDUCTION(group##_min)                                                                     \
+    SMELT_BUILTIN_REDUCTION(group##_max)                                                                     \
+    SMELT_BUILTIN_REDUCTION(group##_prefix_inclusive_sum)                                                    \
+    SMELT_BUILTIN_REDUCTION(group##_prefix_exclusive_sum)                                                    \
+    SMELT_BUILTIN_REDUCTION(group##_prefix_inclusive_product)                                                \
+    SMELT_BUILTIN_REDUCTION(group##_prefix_exclusive_product)                                                \
+    SMELT_BUILTIN_REDUCTION(group##_broadcast_first)                                                         \
+    SMELT_BUILTIN_BITWISE(group##_and)                                                                       \
+    SMELT_BUILTIN_BITWISE(group##_or)                                                                        \
+    SMELT_BUILTIN_BITWISE(group##_xor)                                                                       \
+    SMELT_BUILTIN_MOVE(group##_broadcast)                                                                    \
+    SMELT_BUILTIN_MOVE(group##_shuffle)                                                                      \
+    SMELT_BUILTIN_MOVE(group##_shuffle_xor)                                                                  \
+    SMELT_BUILTIN_MOVE(group##_shuffle_up)                                                                   \
+    SMELT_BUILTIN_MOVE(group##_shuffle_down)                                                                 \
+    SMELT_BUILTIN_MOVE(group##_shuffle_rotate_up)                                                            \
+    SMELT_BUILTIN_MOVE(group##_shuffle_rotate_down)                                                          \
+    SMELT_BUILTIN_FILL(group##_shuffle_and_fill_up)                                                          \
+    SMELT_BUILTIN_FILL(group##_shuffle_and_fill_down)
+SMELT_BUILTIN_GROUP(simd)
+SMELT_BUILTIN_GROUP(quad)
+SMELT_INLINE_CONSTEXPR ushort __metal_get_simdgroup_size(ushort) { return 32; }
+SMELT_INLINE_CONSTEXPR ushort __metal_get_quadgroup_size(ushort) { return 4; }
+
+#undef SMELT_BUILTIN_GROUP
+#undef SMELT_BUILTIN_BITWISE
+#undef SMELT_BUILTIN_FILL
+#undef SMELT_BUILTIN_MOVE
+#undef SMELT_BUILTIN_REDUCTION
 #undef SMELT_BUILTIN1
 #undef SMELT_BUILTIN2
 #undef SMELT_BUILTIN3

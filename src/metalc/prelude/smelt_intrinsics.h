@@ -116,9 +116,11 @@ SMELT_COLLECTIVE float __smelt_matrix_multiply_accumulate_f32(float a0, float a1
    - Atomics: the prelude uses clang's __atomic built-ins, so the engine sees ordinary atomicrmw, cmpxchg and
    atomic load and store (float add and sub are atomicrmw fadd and fsub; float min, max do not exist in
    Metal 3.2).
-   - Heavy maths: functions of one element, `__smelt_math_NAME_f32` (smelt_leaf_*.h), defined in the prelude,
-     branch-free and without memory beyond constants, marked const and nothrow. The engine may inline them, or
-   make one vector function of each. Half goes through f32. __smelt_math_fast_NAME_f32 are the fast:: forms.
+   - Heavy maths: functions of floats, `__smelt_math_NAME_f32` (smelt_leaf_*.h), defined in the prelude,
+   nothrow, without branches and without memory beyond constants. The engine may inline them, or make one
+   vector function of each. Half goes through f32. __smelt_math_fast_NAME_f32 are the fast:: forms. sin, cos,
+   tan and fmod have one branch, on
+     __smelt_simd_any, around a slow part that few arguments need; the others are marked const.
    - Everything else is ordinary IR or LLVM's own element-wise intrinsics: sqrt fma floor ceil trunc rint
    round roundeven fabs copysign minnum maxnum ctpop ctlz cttz bitreverse bswap fshl fshr sadd.sat uadd.sat
    ssub.sat usub.sat abs smin smax umin umax is.fpclass. */

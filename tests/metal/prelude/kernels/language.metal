@@ -111,6 +111,8 @@ kernel void bits(device uint *out [[buffer(0)]], device uchar *fp8 [[buffer(1)]]
                  device ulong *wide [[buffer(4)]], uint gid [[thread_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
 {
     uint x = pcg(gid);
+    const uniform<int> iterations = make_uniform(64) / make_uniform(8) + 1;
+    for (int i = 0; i < iterations; i++) x ^= x << 1;
     uint2 r = philox(uint2(gid, x), 42);
     auto uniform01 = [](uint v) -> float { return as_type<float>((v >> 9) | 0x3f800000u) - 1.0f; };
     each(4, [&](uint i) { x += popcount(x >> i) + clz(x | 1u) + ctz(x | 0x80000000u) + reverse_bits(x); });
