@@ -2,26 +2,34 @@
 /* sdpa on the CPU: the plan, its scratch, its threads. */
 #include "api/sdpa.h"
 
+#include "cpu/sdpa/decode.h"
 #include "cpu/sdpa/plan.h"
+#include "cpu/sdpa/sdpa_bf16_kernel.h"
 
 static const struct smelt_sdpa_tiles *best_tiles(const struct smelt_sdpa_args *args)
 {
     static const void *const tables[SMELT_ISA_COUNT] = SMELT_KERNEL_TABLES(smelt_sdpa_tiles);
-    (void)args;
+#ifdef __x86_64__
+    enum smelt_isa isa = smelt_isa_used();
+    bool bf16 = args->q->dtype == SMELT_BF16 && args->k->dtype == SMELT_BF16 && args->v->dtype == SMELT_BF16;
+    if (bf16 && isa >= SMELT_SDPA_BF16_ISA && isa <= SMELT_ISA_AMX) return &smelt_sdpa_bf16_tiles;
+#endif
     return smelt_best_kernels(tables);
 }
 
 size_t smelt_cpu_sdpa_workspace(const struct smelt_sdpa_args *args)
 {
     struct sdpa_plan plan;
+    if (sdpa_decodes(args)) return sdpa_decode_workspace(args);
     return sdpa_plan_init(&plan, args, best_tiles(args));
 }
 
 smelt_status smelt_cpu_sdpa(const struct smelt_sdpa_args *args)
 {
     struct sdpa_plan plan;
-    size_t bytes = sdpa_plan_init(&plan, args, best_tiles(args));
     if (args->batch == 0 || args->heads == 0 || args->q_len == 0) return SMELT_OK;
+    if (sdpa_decodes(args)) return sdpa_decode(args);
+    size_t bytes = sdpa_plan_init(&plan, args, best_tiles(args));
     void *scratch;
     SMELT_TRY(smelt_scratch(args->run, "sdpa", bytes, &scratch));
     plan.scratch = scratch;
