@@ -42,7 +42,7 @@ struct job {
     const struct smelt_launch *launch;
     size_t threadgroup_offset[SMELT_MOST_BINDINGS], threadgroup_bytes, stack_bytes;
     int64_t groups, groups_per_item;
-    bool fibers;
+    bool fibers, rows;
     _Atomic int failed;
 };
 
@@ -51,49 +51,63 @@ static void set_words(struct smelt_simdgroup *s, int first, const uint32_t words
     memcpy(&s->words[first], words, 3 * sizeof *words);
 }
 
-/* The positions of the lanes of simdgroup `index` in a threadgroup of this size. */
-static void set_positions(struct smelt_simdgroup *s, uint32_t index, const uint32_t size[3], const uint32_t origin[3],
+/* A place in a threadgroup, stepped through in the order of its threads. */
+struct place {
+    uint32_t at[3];
+};
+
+static inline void step(struct place *p, uint32_t by, const uint32_t size[3])
+{
+    for (p->at[0] += by; p->at[0] >= size[0]; p->at[0] -= size[0])
+        if (++p->at[1] == size[1]) {
+            p->at[1] = 0;
+            p->at[2]++;
+        }
+}
+
+/* The positions of a simdgroup's lanes; leaves `p` at the first of the next. */
+static void set_positions(struct smelt_simdgroup *s, struct place *p, const uint32_t size[3], const uint32_t origin[3],
                           bool rows)
 {
-    uint32_t linear = index * LANES;
-    uint32_t base[3] = {linear % size[0], linear / size[0] % size[1], linear / size[0] / size[1]};
     for (int k = 0; k < 3; k++) {
-        s->words[WORD_BASE_POSITION + k] = base[k];
-        s->words[WORD_BASE_GRID_POSITION + k] = base[k] + origin[k];
+        s->words[WORD_BASE_POSITION + k] = p->at[k];
+        s->words[WORD_BASE_GRID_POSITION + k] = p->at[k] + origin[k];
     }
-    if (rows) return;
+    if (rows) {
+        step(p, LANES, size);
+        return;
+    }
     for (int lane = 0; lane < LANES; lane++) {
-        uint32_t at = linear + (uint32_t)lane;
-        uint32_t position[3] = {at % size[0], at / size[0] % size[1], at / size[0] / size[1]};
         for (int k = 0; k < 3; k++) {
-            s->positions[k][lane] = position[k];
-            s->grid_positions[k][lane] = position[k] + origin[k];
+            s->positions[k][lane] = p->at[k];
+            s->grid_positions[k][lane] = p->at[k] + origin[k];
         }
+        step(p, 1, size);
     }
 }
 
-static void run_group(const struct job *job, struct smelt_worker *worker, int64_t index)
+static void run_group(const struct job *job, struct smelt_worker *worker, const uint32_t group[3])
 {
     const struct smelt_grid *g = &job->launch->grid;
     struct smelt_fiber *fibers = smelt_worker_fibers(worker);
-    uint32_t group[3] = {(uint32_t)(index % g->groups[0]), (uint32_t)(index / g->groups[0] % g->groups[1]),
-                         (uint32_t)(index / g->groups[0] / g->groups[1])};
     uint32_t size[3], origin[3];
     for (int k = 0; k < 3; k++) {
         origin[k] = group[k] * g->threadgroup[k];
         size[k] = g->threads[k] - origin[k] < g->threadgroup[k] ? g->threads[k] - origin[k] : g->threadgroup[k];
     }
     uint32_t threads = size[0] * size[1] * size[2], count = (threads + LANES - 1) / LANES;
-    bool rows = smelt_grid_has_rows(g);
+    struct place place = {{0, 0, 0}};
     for (uint32_t k = 0; k < count; k++) {
         struct smelt_simdgroup *s = &fibers[job->fibers ? k : 0].simdgroup;
         uint32_t left = threads - k * LANES;
+        if (k == 0 || job->fibers) {
+            s->words[WORD_SIMDGROUPS] = count;
+            set_words(s, WORD_THREADGROUP_POSITION, group);
+            set_words(s, WORD_THREADS_PER_THREADGROUP, size);
+        }
         s->active = left >= LANES ? UINT32_MAX : (UINT32_C(1) << left) - 1;
         s->words[WORD_SIMDGROUP_INDEX] = k;
-        s->words[WORD_SIMDGROUPS] = count;
-        set_words(s, WORD_THREADGROUP_POSITION, group);
-        set_words(s, WORD_THREADS_PER_THREADGROUP, size);
-        set_positions(s, k, size, origin, rows);
+        set_positions(s, &place, size, origin, job->rows);
         if (!job->fibers) job->launch->code->function(s);
     }
     if (job->fibers) smelt_worker_run(worker, job->launch->code->function, count);
@@ -125,8 +139,10 @@ static void run_items(void *argument, int64_t begin, int64_t end, int slot)
         s->words[WORD_DISPATCH_SIMDGROUPS] = (t[0] * t[1] * t[2] + LANES - 1) / LANES;
     }
     for (int64_t item = begin; item < end; item++) {
-        int64_t last = (item + 1) * job->groups_per_item;
-        for (int64_t k = item * job->groups_per_item; k < last && k < job->groups; k++) run_group(job, worker, k);
+        int64_t first = item * job->groups_per_item, last = first + job->groups_per_item;
+        const uint32_t *n = l->grid.groups;
+        struct place group = {{(uint32_t)(first % n[0]), (uint32_t)(first / n[0] % n[1]), (uint32_t)(first / n[0] / n[1])}};
+        for (int64_t k = first; k < last && k < job->groups; k++, step(&group, 1, n)) run_group(job, worker, group.at);
     }
 }
 
@@ -146,6 +162,7 @@ smelt_status smelt_launch_run(const struct smelt_launch *l, const struct smelt_r
                           SMELT_MOST_THREADGROUP_MEMORY, job.threadgroup_bytes);
     uint32_t threads = g->threadgroup[0] * g->threadgroup[1] * g->threadgroup[2];
     size_t frame = l->code->report.private_bytes;
+    job.rows = smelt_grid_has_rows(g);
     job.fibers = (l->code->report.has_barrier && threads > LANES) || frame > PLAIN_STACK;
     job.stack_bytes = job.fibers ? PLAIN_STACK * 2 + frame * 2 : 0;
     job.groups_per_item = THREADS_PER_ITEM / threads;

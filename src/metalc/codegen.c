@@ -22,8 +22,10 @@ bool target_open(struct target *target, const char *triple, const char *cpu, con
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
     static bool told;
-    const char *const flags[] = {"smelt-metalc", "-scalarize-load-store"}; /* not reachable as a pass parameter in 19 */
-    if (!told) LLVMParseCommandLineOptions(2, flags, "");
+    /* neither is a parameter of its pass in 19; a loop over a private array has to unroll, however wide its vectors,
+       or the array stays in memory */
+    const char *const flags[] = {"smelt-metalc", "-scalarize-load-store", "-unroll-threshold=6000"};
+    if (!told) LLVMParseCommandLineOptions(3, flags, "");
     told = true;
     if (LLVMGetTargetFromTriple(triple, &description, &message)) {
         text_print(log, "error: %s\n", message);
