@@ -257,3 +257,17 @@ bool rewrite_source(char *source, size_t length, const char *name, struct text *
     free(original);
     return e.good;
 }
+
+void name_function_constants(const char *source, size_t length, struct text *out)
+{
+    struct tokens t;
+    tokens_read(&t, source, length);
+    for (uint32_t i = 3; i + 2 < t.count; i++) {
+        if (!token_is(&t, i, "function_constant") || !token_is(&t, i - 1, "[") || !token_is(&t, i - 2, "[")) continue;
+        const struct token *name = &t.items[i - 3], *number = &t.items[i + 2];
+        if (name->kind != TOKEN_WORD || number->kind != TOKEN_NUMBER) continue;
+        text_print(out, "namespace smelt { constexpr bool $set_%.*s = function_constant<%.*s>::defined; } ", (int)name->length,
+                   source + name->begin, (int)number->length, source + number->begin);
+    }
+    tokens_free(&t);
+}

@@ -187,6 +187,13 @@ kernel void private_arrays(device const int *x [[buffer(0)]], device int *out [[
 constant int table[5] = {3, 1, 4, 1, 5};
 constant bool flag [[function_constant(0)]];
 constant int amount [[function_constant(1)]];
+constant float given [[function_constant(2)]];
+constant float value = is_function_constant_defined(given) ? given : 2.5;
+
+kernel void defaults(device float *out [[buffer(0)]])
+{
+    out[0] = value;
+}
 
 template <typename T, int N> [[kernel]] void shifted(device const T *x [[buffer(0)]], device T *out [[buffer(1)]],
                                                      uint i [[thread_position_in_grid]])

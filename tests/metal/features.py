@@ -149,6 +149,13 @@ def templates_and_constants():
             assert np.array_equal(out, x + dtype(n) + table[np.arange(40) % 5].astype(dtype) + dtype(add)), (name, constants)
 
 
+def constants_that_are_set():
+    for constants, want in [({}, 2.5), ({2: 7.5}, 7.5)]:
+        out = np.zeros(1, np.float32)
+        library.function("defaults", constants)(buffers={0: out})
+        assert out[0] == want, (constants, out)
+
+
 def overloads():
     x, out = np.arange(32, dtype=np.int32), np.zeros(32, np.int32)
     library.function("overloads")(buffers={0: x, 1: out}, grid=(32,), threadgroup=(32,))
@@ -233,7 +240,7 @@ def early_return():
 
 
 TESTS = [sum_before_break, sum_after_loop, sum_then_return, endless_with_break, while_continue, both_arms, in_a_call, fall_through,
-         tree, barriers_in_calls, wraps, in_place, structures, private_arrays, templates_and_constants, overloads, numbers, counters,
+         tree, barriers_in_calls, wraps, in_place, structures, private_arrays, templates_and_constants, constants_that_are_set, overloads, numbers, counters,
          lanes, matrices, early_return]
 
 if __name__ == "__main__":
