@@ -13,6 +13,12 @@ set(SMELT_KERNEL_LEVEL -O3)
 if(SMELT_SANITIZE)
   set(SMELT_KERNEL_LEVEL -O1)
 endif()
+# Checks of undefined behaviour multiply the code of vector kernels; the same loops have them in the scalar build.
+function(smelt_sanitize_kernels target isa)
+  if(SMELT_SANITIZE MATCHES undefined AND NOT isa STREQUAL scalar)
+    target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
+  endif()
+endfunction()
 set(SMELT_FLAGS_scalar "")
 set(SMELT_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(SMELT_FLAGS_avx512 ${SMELT_FLAGS_avx2} -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
@@ -66,4 +72,5 @@ function(smelt_compile_for_isa prefix isa)
   target_compile_definitions(${prefix}_${isa} PRIVATE SMELT_VEC=${isa})
   # No traps, no errno: selects may be computed on both sides. Infinities and NaN keep their meaning.
   target_compile_options(${prefix}_${isa} PRIVATE ${SMELT_KERNEL_LEVEL} ${SMELT_FLAGS_${isa}} -fno-math-errno -fno-trapping-math)
+  smelt_sanitize_kernels(${prefix}_${isa} ${isa})
 endfunction()

@@ -27,9 +27,10 @@ struct decode_plan {
 
 bool sdpa_decodes(const struct smelt_sdpa_args *a)
 {
-    return a->q_len * (a->heads / a->kv_heads) <= ROWS && a->q_len <= ROWS &&
-           a->heads / a->kv_heads <= ROWS && a->value_dim > 0 && a->dim < 1 << 16 && a->value_dim < 1 << 16 &&
-           (a->dim == 1 || a->k->stride[3] == 1) && (a->value_dim == 1 || a->v->stride[3] == 1);
+    int64_t group = a->heads / a->kv_heads;
+    return a->q_len <= ROWS && group <= ROWS && a->q_len * group <= ROWS && a->value_dim > 0 &&
+           a->dim < 1 << 16 && a->value_dim < 1 << 16 && (a->dim == 1 || a->k->stride[3] == 1) &&
+           (a->value_dim == 1 || a->v->stride[3] == 1);
 }
 
 static size_t plan_init(struct decode_plan *plan, const struct smelt_sdpa_args *a)

@@ -240,12 +240,12 @@ KERNELS(F32)
 KERNELS(F16)
 KERNELS(BF16)
 
-    const struct smelt_decode_kernels SMELT_ISA_NAME(smelt_decode) = {
-        .lanes = VEC_WIDTH,
-        .dot = {dot_F32, dot_F16, dot_BF16},
-        .softmax = softmax,
-        .values = {values_F32, values_F16, values_BF16},
-        .values_seen = {seen_F32, seen_F16, seen_BF16},
-        .finite = {finite_F32, finite_F16, finite_BF16},
-        .blend = blend,
+const struct smelt_decode_kernels SMELT_ISA_NAME(smelt_decode) = {
+    .lanes = VEC_WIDTH,
+    .dot = {dot_F32, dot_F16, dot_BF16},
+    .softmax = softmax,
+    .values = {values_F32, values_F16, values_BF16},
+    .values_seen = {seen_F32, seen_F16, seen_BF16},
+    .finite = {finite_F32, finite_F16, finite_BF16},
+    .blend = blend,
 };

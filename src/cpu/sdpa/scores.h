@@ -5,11 +5,22 @@
 
 #include "cpu/sdpa/tile.h"
 
+/* The next of the rows that will be packed after this tile. */
+VEC int64_t fetch_ahead(const struct smelt_sdpa_tile *tile, int64_t row, int64_t rows)
+{
+    int64_t end = row + rows < tile->ahead_rows ? row + rows : tile->ahead_rows;
+    for (; row < end; row++)
+        for (int64_t at = 0; at < tile->ahead_bytes; at += 64)
+            __builtin_prefetch(tile->ahead + row * tile->ahead_step + at, 0, 2);
+    return row;
+}
+
 /* scores[j] = keys[j] . queries for the keys of the tile, and their largest; `length` packed floats each. */
 VEC void scores(const struct smelt_sdpa_tile *tile, int vectors, int64_t length, vf largest[TILE_VECTORS])
 {
     int64_t stride = smelt_sdpa_stride(tile->dim);
     const float *keys = tile->keys;
+    int64_t fetched = 0, part = tile->ahead_rows * TILE_GROUP / (tile->end - tile->first) + 1;
     vf most[TILE_VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) most[v] = vec_set(-INFINITY);
@@ -20,6 +31,7 @@ VEC void scores(const struct smelt_sdpa_tile *tile, int vectors, int64_t length,
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) acc[g][v] = vec_zero();
         tile_dot(acc, vectors, tile->queries, keys + j * stride, stride, length);
+        fetched = fetch_ahead(tile, fetched, part);
         int64_t count = tile->end - j;
 #pragma GCC unroll 8
         for (int g = 0; g < TILE_GROUP; g++) {
