@@ -209,7 +209,7 @@ static smelt_status check_size(const smelt_metal_function *f, unsigned slot, con
 static smelt_status bind_buffer(const smelt_metal_function *f, const smelt_metal_buffer *given, struct smelt_launch *l,
                                 uint64_t *bound)
 {
-    unsigned slot;
+    unsigned slot = 0;
     void *data = given->data;
     size_t size = given->size;
     SMELT_TRY(slot_of(f, SMELT_METAL_BUFFER, given->index, bound, &slot));
@@ -233,7 +233,7 @@ static smelt_status bind_buffer(const smelt_metal_function *f, const smelt_metal
 static smelt_status bind_all(const smelt_metal_function *f, const smelt_metal_launch *given, struct smelt_launch *l)
 {
     uint64_t bound = 0;
-    unsigned slot;
+    unsigned slot = 0;
     for (size_t k = 0; k < given->buffer_count; k++) SMELT_TRY(bind_buffer(f, &given->buffers[k], l, &bound));
     for (size_t k = 0; k < given->bytes_count; k++) {
         const smelt_metal_bytes *b = &given->bytes[k];

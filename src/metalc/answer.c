@@ -112,7 +112,9 @@ static size_t include_prelude(unsigned math_mode, const char **list)
 /* The rewritten text and behind it, on a line of its own, the entry point. */
 static bool build_text(const struct request *r, struct text *whole, struct text *log)
 {
-    text_print(whole, "%s\n#line 1 \"", r->prefix);
+    text_print(whole, "%s ", r->prefix);
+    name_function_constants(r->source, r->source_length, whole);
+    text_print(whole, "\n#line 1 \"");
     for (const char *c = r->name; *c; c++) text_append(whole, strchr("\"\\\n\r", *c) ? "_" : c, 1);
     text_append(whole, "\"\n", 2);
     text_append(whole, r->source, r->source_length);

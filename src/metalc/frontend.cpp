@@ -33,6 +33,8 @@ class Reflector : public clang::RecursiveASTVisitor<Reflector> {
     }
 
     bool shouldVisitTemplateInstantiations() const { return true; }
+    bool TraverseStmt(clang::Stmt *) { return true; } // kernels are no part of a statement or a type
+    bool TraverseTypeLoc(clang::TypeLoc) { return true; }
 
     bool VisitFunctionDecl(clang::FunctionDecl *function)
     {
@@ -88,17 +90,26 @@ class Reflector : public clang::RecursiveASTVisitor<Reflector> {
     llvm::SmallPtrSet<const clang::Decl *, 16> seen;
 };
 
+// Looks at what the text itself declares and instantiates: walking everything would load the whole prelude.
 class ReflectConsumer : public clang::ASTConsumer {
   public:
     explicit ReflectConsumer(std::string &out) : out(out) {}
+    bool HandleTopLevelDecl(clang::DeclGroupRef group) override
+    {
+        declared.insert(declared.end(), group.begin(), group.end());
+        return true;
+    }
+    void HandleInterestingDecl(clang::DeclGroupRef) override {} // of the precompiled prelude
     void HandleTranslationUnit(clang::ASTContext &context) override
     {
         if (context.getDiagnostics().hasErrorOccurred()) return;
-        Reflector(context, out).TraverseDecl(context.getTranslationUnitDecl());
+        Reflector reflector(context, out);
+        for (clang::Decl *decl : declared) reflector.TraverseDecl(decl);
     }
 
   private:
     std::string &out;
+    std::vector<clang::Decl *> declared;
 };
 
 class Action : public clang::EmitLLVMOnlyAction {

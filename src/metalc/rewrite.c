@@ -141,6 +141,46 @@ static bool declares_variable(const struct tokens *t, uint32_t i)
     return false;
 }
 
+/* The parameters of a kernel, from its name's parenthesis on: NO_TOKEN where there are none. */
+static uint32_t parameters_of(const struct tokens *t, uint32_t kernel)
+{
+    uint32_t open = kernel; /* of the attribute that says it, if one does */
+    while (open && kernel - open < 16 && !token_is(t, open, "[") && !token_is(t, open, ";")) open--;
+    if (token_is(t, open, "[") && t->items[open].match != NO_TOKEN && t->items[open].match > kernel)
+        kernel = t->items[open].match;
+    for (uint32_t i = kernel + 1; i < t->count && i < kernel + 64; i++) {
+        if (token_is(t, i, ";") || token_is(t, i, "{")) return NO_TOKEN;
+        bool opens = t->items[i].match != NO_TOKEN && t->items[i].match > i;
+        bool template_name = token_is(t, i, "(") && (token_is(t, i - 1, "decltype") || token_is(t, i - 1, "host_name"));
+        if (token_is(t, i, "(") && !template_name) return opens ? i : NO_TOKEN;
+        if (opens) i = t->items[i].match;
+    }
+    return NO_TOKEN;
+}
+
+/* A threadgroup parameter of a kernel without an index of its own still has to be known as one. */
+static void mark_parameters(struct edit *e, uint32_t kernel)
+{
+    const struct tokens *t = &e->tokens;
+    uint32_t open = parameters_of(t, kernel), found = NO_TOKEN;
+    bool named = false;
+    if (open == NO_TOKEN) return;
+    for (uint32_t i = open + 1; i <= t->items[open].match; i++) {
+        if (token_is(t, i, ",") || i == t->items[open].match) {
+            if (found != NO_TOKEN && !named) replace(e, found, "$groupmem");
+            found = NO_TOKEN;
+            named = false;
+        } else if (token_is(t, i, "[") && token_is(t, i + 1, "[") && t->items[i].match != NO_TOKEN) {
+            named = true;
+            i = t->items[i].match;
+        } else if (token_is(t, i, "threadgroup")) {
+            found = i;
+        } else if (t->items[i].match != NO_TOKEN && t->items[i].match > i) {
+            i = t->items[i].match;
+        }
+    }
+}
+
 static void edit_address_space(struct edit *e, uint32_t i)
 {
     const struct tokens *t = &e->tokens;
@@ -250,10 +290,26 @@ bool rewrite_source(char *source, size_t length, const char *name, struct text *
         if (token_is(t, i, "kernel") && !in_attribute && !token_is(t, i - 1, ",")) replace(&e, i, "$kern");
         refuse(&e, i);
     }
+    for (uint32_t i = 0; i < t->count; i++)
+        if (token_is(t, i, "kernel") && !t->items[i].directive) mark_parameters(&e, i);
     check_body(&e);
     e.good &= drop_repeated_overloads(source, t, name, log);
     edit_loops(&e);
     tokens_free(&e.tokens);
     free(original);
     return e.good;
+}
+
+void name_function_constants(const char *source, size_t length, struct text *out)
+{
+    struct tokens t;
+    tokens_read(&t, source, length);
+    for (uint32_t i = 3; i + 2 < t.count; i++) {
+        if (!token_is(&t, i, "function_constant") || !token_is(&t, i - 1, "[") || !token_is(&t, i - 2, "[")) continue;
+        const struct token *name = &t.items[i - 3], *number = &t.items[i + 2];
+        if (name->kind != TOKEN_WORD || number->kind != TOKEN_NUMBER) continue;
+        text_print(out, "namespace smelt { constexpr bool $set_%.*s = function_constant<%.*s>::defined; } ", (int)name->length,
+                   source + name->begin, (int)number->length, source + number->begin);
+    }
+    tokens_free(&t);
 }

@@ -12,6 +12,9 @@
    forbids or the engine does not do. */
 bool rewrite_source(char *source, size_t length, const char *name, struct text *log);
 
+/* Appends what is_function_constant_defined(NAME) needs of every constant that the text declares. */
+void name_function_constants(const char *source, size_t length, struct text *out);
+
 /* overloads.c: drops function definitions that only repeat an earlier one for another address space; `original`
    holds the tokens before the address spaces went. */
 bool drop_repeated_overloads(char *source, const struct tokens *tokens, const char *name, struct text *log);

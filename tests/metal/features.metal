@@ -187,6 +187,13 @@ kernel void private_arrays(device const int *x [[buffer(0)]], device int *out [[
 constant int table[5] = {3, 1, 4, 1, 5};
 constant bool flag [[function_constant(0)]];
 constant int amount [[function_constant(1)]];
+constant float given [[function_constant(2)]];
+constant float value = is_function_constant_defined(given) ? given : 2.5;
+
+kernel void defaults(device float *out [[buffer(0)]])
+{
+    out[0] = value;
+}
 
 template <typename T, int N> [[kernel]] void shifted(device const T *x [[buffer(0)]], device T *out [[buffer(1)]],
                                                      uint i [[thread_position_in_grid]])
@@ -282,4 +289,46 @@ kernel void early_return(device const float *x [[buffer(0)]], device float *out 
         s += x[k];
     }
     out[i] = s + sin(x[i]) + pow(fabs(x[i]), 1.5f);
+}
+
+// Forms of declaration that public kernels use.
+#define instantiate(name, ...) template [[host_name(name)]] [[kernel]] decltype(listed<__VA_ARGS__>) listed<__VA_ARGS__>;
+#define MAKE(NAME, N) \
+    kernel void NAME(device float *o [[buffer(0)]], ushort i [[thread_position_in_grid]]) { o[i] = N; }
+MAKE(made_one, 1)
+
+namespace inner {
+struct Step {
+    float by;
+    float operator()(float x) const thread { return x + by; }
+    template <typename T> static METAL_FUNC T twice(T x) { return x * 2; }
+};
+static constant constexpr float offsets[2] = {10.0f, 20.0f};
+constexpr constant int limit = 3;
+} // namespace inner
+
+template <typename T, int n, typename Op>
+[[kernel, max_total_threads_per_threadgroup(64)]] void listed(device T *o, threadgroup T *room, threadgroup T *other [[threadgroup(1)]],
+                                                               const ushort2 i [[thread_position_in_threadgroup]])
+{
+    Op op = {T(n)};
+    thread T yl[4] = {0};
+#pragma unroll
+    for (int k = 0; k < inner::limit; k++) yl[k] = op(T(k)) + inner::offsets[k & 1];
+    room[i.x] = yl[1] + metal::select(T(0), T(1), i.x > 2);
+    other[i.x] = inner::Step::twice(room[i.x]);
+    threadgroup_barrier(metal::mem_flags::mem_threadgroup | metal::mem_flags::mem_device);
+    o[i.x] = other[i.x ^ 1] + yl[2];
+}
+instantiate("listed_float", float, 5, inner::Step)
+
+[[host_name("after")]] kernel void behind(device float *o [[buffer(0)]], uint i [[thread_position_in_grid]])
+    [[max_total_threads_per_threadgroup(32)]]
+{
+    simdgroup_float8x8 m = simdgroup_float8x8(2.0f);
+    float4x4 a(1.0f);
+    half4 h = half4(1, 2, 3, 4);
+    h[1] += 1.0h;
+    float4 v = a * float4(h);
+    o[i] = dot(v.xyz, float3(1)) + m.thread_elements()[0] + as_type<float>(0x3f800000u) + (i == 0 ? 1.0 : length(v.xw));
 }

@@ -149,6 +149,13 @@ def templates_and_constants():
             assert np.array_equal(out, x + dtype(n) + table[np.arange(40) % 5].astype(dtype) + dtype(add)), (name, constants)
 
 
+def constants_that_are_set():
+    for constants, want in [({}, 2.5), ({2: 7.5}, 7.5)]:
+        out = np.zeros(1, np.float32)
+        library.function("defaults", constants)(buffers={0: out})
+        assert out[0] == want, (constants, out)
+
+
 def overloads():
     x, out = np.arange(32, dtype=np.int32), np.zeros(32, np.int32)
     library.function("overloads")(buffers={0: x, 1: out}, grid=(32,), threadgroup=(32,))
@@ -232,9 +239,22 @@ def early_return():
     assert (out[20:] == -5).all()
 
 
+def declarations():
+    out = np.zeros(8, np.float32)
+    library.function("made_one")(buffers={0: out}, grid=(8,), threadgroup=(8,))
+    assert (out == 1).all()
+    library.function("listed_float")(buffers={0: out}, threadgroup_memory={0: 32, 1: 32}, grid=(8,), threadgroup=(8,))
+    i = np.arange(8) ^ 1
+    assert np.array_equal(out, 2 * (1 + 5 + 20 + (i > 2)) + (2 + 5 + 10)), out
+    library.function("after")(buffers={0: out}, grid=(8,), threadgroup=(8,))
+    diagonal = np.isin(np.arange(8), [0, 5])  # lanes whose first element is on it
+    want = 1 + 3 + 3 + 2 * diagonal + 1 + np.where(np.arange(8) == 0, 1, np.sqrt(np.float32(17)))
+    assert np.allclose(out, want, rtol=1e-6), (out, want)
+
+
 TESTS = [sum_before_break, sum_after_loop, sum_then_return, endless_with_break, while_continue, both_arms, in_a_call, fall_through,
-         tree, barriers_in_calls, wraps, in_place, structures, private_arrays, templates_and_constants, overloads, numbers, counters,
-         lanes, matrices, early_return]
+         tree, barriers_in_calls, wraps, in_place, structures, private_arrays, templates_and_constants, constants_that_are_set, overloads, numbers, counters,
+         lanes, matrices, early_return, declarations]
 
 if __name__ == "__main__":
     failed = 0

@@ -16,6 +16,8 @@
 #define $max_total_threads_per_threadgroup(n)    __attribute__((annotate("smelt.max_total_threads", n)))
 #define $required_threads_per_threadgroup(...)
 #define $function_constant(n)                    = smelt::function_constant<n>::value
+#define is_function_constant_defined(name)        smelt::$set_##name
+#define $groupmem                                __attribute__((annotate("threadgroup")))
 #define $buffer(n)                               __attribute__((annotate("buffer", n)))
 #define $texture(n)                              __attribute__((annotate("texture", n)))
 #define $sampler(n)                              __attribute__((annotate("sampler", n)))
