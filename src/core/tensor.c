@@ -74,7 +74,8 @@ static smelt_status read_strides(struct smelt_view *view, const char *operation,
     bool over = __builtin_add_overflow(above, 1, &distance) ||
                 __builtin_mul_overflow(distance, view->item, &bytes) ||
                 __builtin_add_overflow(data, (uintptr_t)bytes, &end);
-    over = over || __builtin_mul_overflow(below, view->item, &bytes) || (uintptr_t)-bytes > data;
+    over =
+        over || __builtin_mul_overflow(below, view->item, &bytes) || (uintptr_t)0 - (uintptr_t)bytes > data;
     if (over) return BAD("%s: %s: its strides leave the address space", operation, view->name);
     return SMELT_OK;
 }
