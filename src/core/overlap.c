@@ -65,7 +65,7 @@ static bool search_run(struct search *s, bool moved)
 
 bool smelt_view_is_injective(const struct smelt_view *view)
 {
-    if (view->elements <= 1) return true;
+    if (view->elements <= 1 || smelt_view_is_contiguous(view)) return true;
     struct search s = {0};
     for (int i = 0; i < view->rank; i++) {
         if (view->shape[i] <= 1) continue;

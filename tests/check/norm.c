@@ -25,8 +25,8 @@ void norm_case(struct check *c, struct norm_case *k)
 void norm_long_case(struct check *c, struct norm_case *k)
 {
     k->rank = 2;
-    k->shape[0] = check_range(c, 1, 3);
-    k->dim = k->shape[1] = check_range(c, 4097, 60000);
+    k->shape[0] = check_range(c, 1, 2);
+    k->dim = k->shape[1] = check_range(c, 4097, 20000);
     k->size = 1;
     options(c, k);
 }

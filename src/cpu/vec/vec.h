@@ -98,13 +98,14 @@ VEC void vec_stream(enum smelt_dtype dtype, void *base, int64_t i, vf v)
 VEC vf vec_rounded(enum smelt_dtype dtype, vf v)
 {
     if (dtype == SMELT_F32) return v;
-    uint16_t bits[VEC_WIDTH];
     if (dtype == SMELT_F16) {
-        vec_store_f16(bits, v);
-        return vec_load_f16(bits);
+        uint16_t half[VEC_WIDTH];
+        vec_store_f16(half, v);
+        return vec_load_f16(half);
     }
-    vec_store_bf16(bits, v);
-    return vec_load_bf16(bits);
+    vi bits = vec_bits(v), odd = vec_int_and(vec_int_right(bits, 16), vec_int_set(1));
+    vi rounded = vec_int_add(vec_int_add(bits, vec_int_set(0x7fff)), odd);
+    return vec_select(vec_is_nan(v), v, vec_of_bits(vec_int_and(rounded, vec_int_set(-0x10000))));
 }
 VEC vf vec_zero(void) { return vec_set(0); }
 VEC vf vec_abs(vf v) { return vec_of_bits(vec_int_and(vec_bits(v), vec_int_set(0x7fffffff))); }
