@@ -19,14 +19,20 @@ set(SMELT_FLAGS_neon "")
 # A kernel file whose name ends in _kernel_<isa>.c would be for one ISA only; none is needed so far but where an
 # instruction has no counterpart (bfloat16 dot products).
 function(smelt_add_kernels target)
-  file(GLOB kernels CONFIGURE_DEPENDS src/cpu/*/*_kernel.c)
+  file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cpu/*/*_kernel.c)
+  smelt_compile_per_isa(smelt_kernels SMELT_KERNEL_OBJECTS ${kernels})
+  set(SMELT_KERNEL_OBJECTS ${SMELT_KERNEL_OBJECTS} PARENT_SCOPE)
+endfunction()
+
+# Object libraries <prefix>_<isa> of the sources; their objects go to the variable `objects`.
+function(smelt_compile_per_isa prefix objects)
   foreach(isa IN LISTS SMELT_KERNEL_ISAS)
-    add_library(smelt_kernels_${isa} OBJECT ${kernels})
-    target_include_directories(smelt_kernels_${isa} PRIVATE include src)
-    target_compile_definitions(smelt_kernels_${isa} PRIVATE SMELT_VEC=${isa})
+    add_library(${prefix}_${isa} OBJECT ${ARGN})
+    target_include_directories(${prefix}_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+    target_compile_definitions(${prefix}_${isa} PRIVATE SMELT_VEC=${isa})
     # No traps, no errno: selects may be computed on both sides. Infinities and NaN keep their meaning.
-    target_compile_options(smelt_kernels_${isa} PRIVATE -O3 ${SMELT_FLAGS_${isa}} -fno-math-errno -fno-trapping-math)
-    list(APPEND objects $<TARGET_OBJECTS:smelt_kernels_${isa}>)
+    target_compile_options(${prefix}_${isa} PRIVATE -O3 ${SMELT_FLAGS_${isa}} -fno-math-errno -fno-trapping-math)
+    list(APPEND all $<TARGET_OBJECTS:${prefix}_${isa}>)
   endforeach()
-  set(SMELT_KERNEL_OBJECTS ${objects} PARENT_SCOPE)
+  set(${objects} ${all} PARENT_SCOPE)
 endfunction()

@@ -6,6 +6,9 @@
 
 #include <smelt/smelt.h>
 
+int command_info(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_bench(int argc, char **argv);
+int command_run(int argc, char **argv);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "api/backend.h"
 
-static void expect_activation(struct smelt_call *call, smelt_activation activation)
+void smelt_expect_activation(struct smelt_call *call, smelt_activation activation)
 {
     if ((int)activation < SMELT_SILU || activation > SMELT_GELU_TANH)
         smelt_reject(call, SMELT_INVALID_ARGUMENT,
@@ -21,7 +21,7 @@ smelt_status smelt_glu(DLTensor *out_tensor, const DLTensor *gate_tensor, const 
     const struct smelt_view *gate = smelt_input(&call, "gate", gate_tensor, SMELT_FLOATING);
     const struct smelt_view *up = smelt_input(&call, "up", up_tensor, SMELT_FLOATING);
     SMELT_TRY(call.status);
-    expect_activation(&call, activation);
+    smelt_expect_activation(&call, activation);
     smelt_expect_same_shape(&call, up, gate);
     smelt_expect_same_shape(&call, out, gate);
     smelt_expect_dtype(&call, up, gate->dtype);

@@ -14,4 +14,15 @@ struct smelt_glu_args {
 };
 smelt_status smelt_cpu_glu(const struct smelt_glu_args *args);
 
+struct smelt_glu_vjp_args {
+    const struct smelt_run *run;
+    smelt_activation activation;
+    const struct smelt_view *dgate, *dup; /* either may be NULL */
+    const struct smelt_view *gate, *up, *dout;
+};
+smelt_status smelt_cpu_glu_vjp(const struct smelt_glu_vjp_args *args);
+
+/* Rejects an activation that is none. */
+void smelt_expect_activation(struct smelt_call *call, smelt_activation activation);
+
 #endif

@@ -79,6 +79,8 @@ static int of_this_architecture(int isa)
 #endif
 }
 
+int smelt_isa_runs(enum smelt_isa isa) { return isa <= smelt_isa_found() && of_this_architecture((int)isa); }
+
 enum { UNREAD = -1, UNKNOWN_NAME = -2 };
 static _Atomic int used = UNREAD;
 

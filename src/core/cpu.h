@@ -22,6 +22,7 @@ enum smelt_isa {
 
 const char *smelt_isa_name(enum smelt_isa isa);
 enum smelt_isa smelt_isa_found(void);       /* of the processor */
+int smelt_isa_runs(enum smelt_isa isa);     /* it is of this architecture, and the processor has it */
 smelt_status smelt_isa_check(void);         /* error where SMELT_ISA names no ISA of this architecture */
 enum smelt_isa smelt_isa_used(void);        /* found, capped by SMELT_ISA or smelt_isa_limit() */
 void smelt_isa_limit(enum smelt_isa isa);   /* for the harness: another cap from now on */

@@ -19,7 +19,7 @@ static const struct {
 #undef CHECK
 };
 
-enum { USUAL_CASES = 24 };
+enum { OPERATIONS = sizeof operations / sizeof *operations, USUAL_CASES = 24 };
 
 bool check_begin(struct check *c, const char *variant)
 {
@@ -93,16 +93,32 @@ void check_close(struct check *c, DLTensor *output, double absolute, double rela
     }
 }
 
+bool check_has(const char *operation)
+{
+    for (int op = 0; op < OPERATIONS; op++)
+        if (!strcmp(operation, operations[op].name)) return true;
+    return false;
+}
+
+static bool wanted(const struct check_request *request, const char *operation)
+{
+    for (int i = 0; i < request->operation_count; i++)
+        if (!strcmp(request->operations[i], operation)) return true;
+    return !request->operation_count;
+}
+
 int check_run(const struct check_request *request, void (*report)(const struct check *, bool), int *rows)
 {
     static struct check c;
+    enum smelt_isa best = smelt_isa_used();
     c = (struct check){
         .seed = request->seed, .cases = request->cases ? request->cases : USUAL_CASES, .report = report};
-    for (size_t op = 0; op < sizeof operations / sizeof *operations; op++) {
-        if (request->operation && strcmp(request->operation, operations[op].name)) continue;
+    for (int op = 0; op < OPERATIONS; op++) {
+        if (!wanted(request, operations[op].name)) continue;
         c.operation = operations[op].name;
-        for (int isa = 0; isa <= (int)smelt_isa_found(); isa++) {
-            if (request->isa >= 0 && request->isa != isa) continue;
+        for (int isa = 0; isa < SMELT_ISA_COUNT; isa++) {
+            bool asked = request->isa < 0 ? isa <= (int)best : isa == request->isa;
+            if (!asked || !smelt_isa_runs((enum smelt_isa)isa)) continue;
             c.isa = (enum smelt_isa)isa;
             smelt_isa_limit(c.isa);
             for (int dtype = 0; dtype < SMELT_FLOAT_DTYPES; dtype++) {
@@ -112,7 +128,7 @@ int check_run(const struct check_request *request, void (*report)(const struct c
             }
         }
     }
-    smelt_isa_limit(smelt_isa_found());
+    smelt_isa_limit(best);
     *rows = c.rows;
     return c.failed;
 }

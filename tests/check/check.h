@@ -96,16 +96,17 @@ void check_close(struct check *c, DLTensor *output, double absolute, double rela
  * case. */
 void check_guards(struct check *c);
 
-/* All rows of all operations (or of one), for the ISAs and dtypes asked for. Returns the number of failed
- * rows. */
+/* All rows of the operations, ISAs and dtypes asked for. Returns the number of failed rows. */
 struct check_request {
-    const char *operation; /* NULL: all */
-    int isa;               /* -1: all of this machine */
-    int dtype;             /* -1: all */
+    const char *const *operations; /* names of check.inc */
+    int operation_count;           /* 0: all */
+    int isa;                       /* -1: all that this machine may use */
+    int dtype;                     /* -1: all */
     uint64_t seed;
     int cases; /* 0: the usual number */
 };
 int check_run(const struct check_request *request, void (*report)(const struct check *c, bool passed),
               int *rows);
+bool check_has(const char *operation);
 
 #endif

@@ -1,18 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* glu, compiled once per ISA. */
+/* glu and its gradient, compiled once per ISA. */
 #include "cpu/glu/glu_kernel.h"
 
 #include <smelt/glu.h>
 
 #include "cpu/vec/math.h"
 
-VEC vf activate(smelt_activation activation, vf gate)
+/* 2 sqrt(2/pi) (g + 0.044715 g^3): gelu_tanh(g) = g sigmoid(this). */
+VEC vf tanh_argument(vf g)
 {
-    (void)activation;
-    return vec_div(gate, vec_add(vec_set(1.0f), vec_exp(vec_negate(gate))));
+    vf slope = vec_fma(vec_mul(g, g), vec_set(0x1.2444f2p-4f), vec_set(0x1.988454p+0f));
+    return vec_mul(g, slope);
 }
 
-VEC vf glu(smelt_activation activation, vf gate, vf up) { return vec_mul(activate(activation, gate), up); }
+/* activation(g) = g times this. */
+VEC vf gate_factor(smelt_activation activation, vf g)
+{
+    if (activation == SMELT_SILU) return vec_sigmoid(g);
+    if (activation == SMELT_GELU_TANH) return vec_sigmoid(tanh_argument(g));
+    vf integral, density;
+    vec_normal(g, &integral, &density);
+    return integral;
+}
+
+/* The same with the derivative of the activation. */
+VEC vf gate_derivative(smelt_activation activation, vf g, vf *derivative)
+{
+    vf factor, rest;
+    if (activation == SMELT_GELU) { /* density without its 1 / sqrt(2 pi) */
+        vec_normal(g, &factor, &rest);
+        *derivative = vec_fma(vec_mul(g, rest), vec_set(0x1.988454p-2f), factor);
+        return factor;
+    }
+    if (activation == SMELT_SILU) {
+        vec_sigmoid_pair(g, &factor, &rest);
+        *derivative = vec_mul(factor, vec_fma(g, rest, vec_set(1.0f)));
+        return factor;
+    }
+    vec_sigmoid_pair(tanh_argument(g), &factor, &rest);
+    /* beyond 30 factor * rest is 0: the bound only keeps the square finite */
+    vf near = vec_max(vec_set(-30.0f), vec_min(vec_set(30.0f), g));
+    vf slope = vec_fma(vec_mul(near, near), vec_set(0x1.b6676cp-3f), vec_set(0x1.988454p+0f));
+    *derivative = vec_fma(vec_mul(g, vec_mul(factor, rest)), slope, factor);
+    return factor;
+}
+
+VEC vf glu(smelt_activation activation, vf gate, vf up)
+{
+    return vec_mul(vec_mul(gate, gate_factor(activation, gate)), up);
+}
 
 VEC void glu_part(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
                   int64_t i, int64_t n)
@@ -38,15 +74,58 @@ VEC void glu_loop(smelt_activation a, enum smelt_dtype t, void *out, const void 
     if (i < n) glu_part(a, t, out, gate, up, i, n - i);
 }
 
+/* Vector number i of the gradient, or its first n elements; either output may be NULL. */
+VEC void vjp_step(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
+                  int64_t n, bool stream)
+{
+    vf gate = vec_load_part(t, p->gate, i, n), up = vec_load_part(t, p->up, i, n);
+    vf dout = vec_load_part(t, p->dout, i, n), derivative, factor = gate_derivative(a, gate, &derivative);
+    vf dgate = vec_mul(dout, vec_mul(up, derivative)), dup = vec_mul(dout, vec_mul(gate, factor));
+    if (n < VEC_WIDTH) {
+        if (p->dgate) vec_store_part(t, p->dgate, i, dgate, n);
+        if (p->dup) vec_store_part(t, p->dup, i, dup, n);
+    } else if (stream) {
+        if (p->dgate) vec_stream(t, p->dgate, i, dgate);
+        if (p->dup) vec_stream(t, p->dup, i, dup);
+    } else {
+        if (p->dgate) vec_store(t, p->dgate, i, dgate);
+        if (p->dup) vec_store(t, p->dup, i, dup);
+    }
+}
+
+VEC void vjp_loop(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t n,
+                  bool stream)
+{
+    int64_t i = 0, head = vec_stream_head(t, p->dgate ? p->dgate : p->dup);
+    stream = stream && (!p->dup || vec_stream_head(t, p->dup) == head);
+    if (stream) {
+        if (head > n) head = n;
+        if (head) vjp_step(a, t, p, 0, head, false);
+        for (i = head; i + VEC_WIDTH <= n; i += VEC_WIDTH) vjp_step(a, t, p, i, VEC_WIDTH, true);
+        vec_stream_fence();
+    }
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vjp_step(a, t, p, i, VEC_WIDTH, false);
+    if (i < n) vjp_step(a, t, p, i, n - i, false);
+}
+
 #define KERNEL(activation, dtype)                                                                            \
     static void glu_##activation##_##dtype(void *out, const void *gate, const void *up, int64_t n,           \
                                            bool stream)                                                      \
     {                                                                                                        \
         glu_loop(SMELT_##activation, SMELT_##dtype, out, gate, up, n, stream);                               \
+    }                                                                                                        \
+    static void vjp_##activation##_##dtype(const struct smelt_glu_vjp_piece *piece, int64_t n, bool stream)  \
+    {                                                                                                        \
+        struct smelt_glu_vjp_piece p = *piece;                                                               \
+        vjp_loop(SMELT_##activation, SMELT_##dtype, &p, n, stream);                                          \
     }
 #define DTYPES(activation) KERNEL(activation, F32) KERNEL(activation, F16) KERNEL(activation, BF16)
 DTYPES(SILU)
+DTYPES(GELU)
+DTYPES(GELU_TANH)
 
-#define ROW(activation)                                                                                      \
-    [SMELT_##activation] = {glu_##activation##_F32, glu_##activation##_F16, glu_##activation##_BF16}
-const struct smelt_glu_kernels SMELT_ISA_NAME(smelt_glu) = {.forward = {ROW(SILU)}};
+#define ROW(kind, activation)                                                                                \
+    [SMELT_##activation] = {kind##_##activation##_F32, kind##_##activation##_F16, kind##_##activation##_BF16}
+const struct smelt_glu_kernels SMELT_ISA_NAME(smelt_glu) = {
+    .forward = {ROW(glu, SILU), ROW(glu, GELU), ROW(glu, GELU_TANH)},
+    .vjp = {ROW(vjp, SILU), ROW(vjp, GELU), ROW(vjp, GELU_TANH)}};

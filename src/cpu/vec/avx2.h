@@ -68,6 +68,7 @@ VEC vf vec_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 VEC vf vec_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 VEC vf vec_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 VEC vf vec_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+VEC vf vec_reciprocal(vf v) { return vec_div(vec_set(1.0f), v); }
 VEC vf vec_sqrt(vf a) { return _mm256_sqrt_ps(a); }
 VEC vf vec_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 VEC vf vec_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }

@@ -61,6 +61,13 @@ VEC vf vec_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 VEC vf vec_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 VEC vf vec_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 VEC vf vec_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+/* 14 bits and a step of Newton: half the time of a division, right to 1 ULP for 1/v in the normal range. */
+VEC vf vec_reciprocal(vf v)
+{
+    vf guess = _mm512_rcp14_ps(v);
+    return _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(v, guess, _mm512_set1_ps(1.0f)), guess);
+}
+#define VEC_SCALE(v, n) _mm512_scalef_ps(v, n)
 VEC vf vec_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 VEC vf vec_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 VEC vf vec_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
@@ -116,4 +123,12 @@ VEC vf vec_zip_high(vf a, vf b)
 {
     const __m512i index = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
     return _mm512_permutex2var_ps(a, index, b);
+}
+
+/* 2^x in fewer steps than elsewhere: x - floor(x), and a * 2^floor(x), 0 where that would be subnormal. */
+#define VEC_HAS_SCALE
+VEC vf vec_fraction(vf x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+VEC vf vec_scale_floor(vf a, vf x)
+{
+    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ), a, x);
 }

@@ -74,6 +74,7 @@ VEC vf vec_add(vf a, vf b) { return vaddq_f32(a, b); }
 VEC vf vec_sub(vf a, vf b) { return vsubq_f32(a, b); }
 VEC vf vec_mul(vf a, vf b) { return vmulq_f32(a, b); }
 VEC vf vec_div(vf a, vf b) { return vdivq_f32(a, b); }
+VEC vf vec_reciprocal(vf v) { return vec_div(vec_set(1.0f), v); }
 VEC vf vec_sqrt(vf a) { return vsqrtq_f32(a); }
 VEC vf vec_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 VEC vf vec_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }

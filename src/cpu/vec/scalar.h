@@ -38,6 +38,7 @@ VEC vf vec_add(vf a, vf b) { return a + b; }
 VEC vf vec_sub(vf a, vf b) { return a - b; }
 VEC vf vec_mul(vf a, vf b) { return a * b; }
 VEC vf vec_div(vf a, vf b) { return a / b; }
+VEC vf vec_reciprocal(vf v) { return vec_div(vec_set(1.0f), v); }
 VEC vf vec_sqrt(vf a) { return sqrtf(a); }
 /* Not fmaf(): without the instruction it is a slow call. Polynomials and sums keep their accuracy without it.
  */

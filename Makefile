@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. Each target installs what it lacks (Debian and Ubuntu: apt-get, with sudo when you are not root) and
+# builds with CMake under build/.
+#   make         the library and the smelt command, in build/release
+#   make demo    the operations of one decoder layer: checked, timed, one table
+#   make test    every test; the last line counts them
+#   make bench   every operation beside the machine's limits and the rivals; BENCH_OPTIONS="--quick glu" narrows it
+BUILD = build/release
+JOBS ?= $(shell nproc)
+PYTHON ?= python3
+BENCH_OPTIONS ?=
+
+BUILD_PACKAGES = gcc libc6-dev make cmake
+TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-rt-dev \
+                 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
+
+.PHONY: all demo test bench clean
+all:
+	@scripts/need $(BUILD_PACKAGES)
+	@scripts/build $(BUILD) $(JOBS)
+
+demo: all
+	@$(BUILD)/smelt demo
+
+test:
+	@scripts/need $(TEST_PACKAGES)
+	@scripts/build $(BUILD) $(JOBS)
+	@scripts/test $(BUILD) $(JOBS)
+
+# Rivals live in a virtual environment of their own. Their fresh outputs would cost page faults, which is not what is
+# compared: the two variables of malloc keep memory warm, and large pages are asked for.
+bench: build/venv/.ready
+	@scripts/need $(BENCH_PACKAGES)
+	@scripts/build $(BUILD) $(JOBS)
+	@SMELT_RIVALS=bench/rivals/rival.py SMELT_RIVALS_PYTHON=build/venv/bin/python \
+	    $(BUILD)/smelt bench --rivals --json build/bench.json $(BENCH_OPTIONS)
+	@build/venv/bin/python bench/plot.py build/bench.json build/bench
+	@echo "build/bench.json has the figures, build/bench the plots"
+
+build/venv/.ready: bench/rivals/requirements.txt
+	@scripts/need $(BENCH_PACKAGES)
+	@scripts/venv $(PYTHON) build/venv bench/rivals/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf build

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* smelt_rms_norm: arguments. */
+#include "api/rms_norm.h"
+
+#include "api/backend.h"
+#include "api/norm.h"
+
+smelt_status smelt_rms_norm(DLTensor *out_tensor, const DLTensor *x_tensor, const DLTensor *weight_tensor,
+                            const smelt_norm_options *options, const smelt_stream *stream)
+{
+    struct smelt_call call;
+    SMELT_TRY(smelt_call_begin(&call, "rms_norm", stream));
+    struct smelt_rms_norm_args args = {.run = &call.run};
+    const struct smelt_view *out = args.out = smelt_output(&call, "out", out_tensor, SMELT_FLOATING);
+    const struct smelt_view *x = args.x = smelt_input(&call, "x", x_tensor, SMELT_FLOATING);
+    args.weight = smelt_optional_input(&call, "weight", weight_tensor, SMELT_FLOATING);
+    SMELT_TRY(call.status);
+    smelt_norm_read_options(&call, &args.options, options);
+    smelt_expect_rank(&call, x, 1, SMELT_MAX_RANK);
+    SMELT_TRY(call.status);
+    smelt_norm_expect_column(&call, args.weight, x);
+    smelt_expect_same_shape(&call, out, x);
+    smelt_expect_dtype(&call, out, smelt_norm_promote(x->dtype, args.weight));
+    smelt_allow_alias(&call, out, x);
+    SMELT_TRY(smelt_call_ready(&call));
+    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_rms_norm(&args) : smelt_no_cuda(&call));
+    return smelt_call_end(&call);
+}
