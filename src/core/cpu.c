@@ -127,17 +127,23 @@ void smelt_isa_limit(enum smelt_isa isa)
     atomic_store_explicit(&used, (int)(isa < found ? isa : found), memory_order_relaxed);
 }
 
+static _Atomic int64_t cache_bytes = 0;
+
+void smelt_last_level_cache_limit(int64_t bytes)
+{
+    atomic_store_explicit(&cache_bytes, bytes, memory_order_relaxed);
+}
+
 int64_t smelt_last_level_cache_bytes(void)
 {
-    static _Atomic int64_t cached = 0;
-    int64_t bytes = atomic_load_explicit(&cached, memory_order_relaxed);
+    int64_t bytes = atomic_load_explicit(&cache_bytes, memory_order_relaxed);
     if (bytes) return bytes;
 #if defined(_SC_LEVEL3_CACHE_SIZE)
     bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
     if (bytes <= 0) bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
 #endif
     if (bytes <= 0) bytes = (int64_t)32 << 20; /* unknown: a usual size */
-    atomic_store_explicit(&cached, bytes, memory_order_relaxed);
+    atomic_store_explicit(&cache_bytes, bytes, memory_order_relaxed);
     return bytes;
 }
 

@@ -27,7 +27,9 @@ smelt_status smelt_isa_check(void);         /* error where SMELT_ISA names no IS
 enum smelt_isa smelt_isa_used(void);        /* found, capped by SMELT_ISA or smelt_isa_limit() */
 void smelt_isa_limit(enum smelt_isa isa);   /* for the harness: another cap from now on */
 int64_t smelt_last_level_cache_bytes(void); /* outputs above it are written with streaming stores */
-int smelt_core_count(void);                 /* cores that this process may run on */
+void smelt_last_level_cache_limit(
+    int64_t bytes);         /* for the harness: another size from now on; 0: the real one */
+int smelt_core_count(void); /* cores that this process may run on */
 
 /* A table of kernels per ISA, weakest first, NULL where there is none: the best one that may be used. */
 static inline const void *smelt_best_kernels(const void *const tables[SMELT_ISA_COUNT])

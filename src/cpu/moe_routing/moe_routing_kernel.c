@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* moe_routing, compiled once per ISA. */
+#include "cpu/moe_routing/moe_routing_kernel.h"
+
+#include "cpu/vec/math.h"
+
+/* Rows become columns: a perfect shuffle of the vectors, once per bit of their width. */
+VEC void transpose(vf v[VEC_WIDTH])
+{
+    for (int round = 1; round < VEC_WIDTH; round *= 2) {
+        vf next[VEC_WIDTH];
+        for (int i = 0; i < VEC_WIDTH / 2; i++) {
+            next[2 * i] = vec_zip_low(v[i], v[i + VEC_WIDTH / 2]);
+            next[2 * i + 1] = vec_zip_high(v[i], v[i + VEC_WIDTH / 2]);
+        }
+        for (int i = 0; i < VEC_WIDTH; i++) v[i] = next[i];
+    }
+}
+
+/* Logits as float32, one vector of rows per expert; lanes without a row repeat the last one. Returns the maxima. */
+VEC vf load_columns(enum smelt_dtype t, const struct smelt_moe_lanes *r)
+{
+    vf largest = vec_set(-INFINITY);
+    for (int64_t e = 0; e < r->experts; e += VEC_WIDTH) {
+        int64_t n = r->experts - e < VEC_WIDTH ? r->experts - e : VEC_WIDTH;
+        vf v[VEC_WIDTH];
+        for (int i = 0; i < VEC_WIDTH; i++) {
+            const char *row = r->logits + (i < r->rows ? i : r->rows - 1) * r->row_step;
+            v[i] = n == VEC_WIDTH ? vec_load(t, row, e) : vec_load_part(t, row, e, n);
+        }
+        transpose(v);
+        for (int i = 0; i < VEC_WIDTH; i++)
+            if (i < n) {
+                largest = vec_max(largest, v[i]);
+                vec_store_f32(r->work + (e + i) * VEC_WIDTH, v[i]);
+            }
+    }
+    return largest;
+}
+
+/* The same, element by element, for experts that are not neighbours in memory. */
+static vf load_strided(const struct smelt_moe_lanes *r)
+{
+    vf largest = vec_set(-INFINITY);
+    for (int64_t e = 0; e < r->experts; e++) {
+        float *lanes = r->work + e * VEC_WIDTH;
+        for (int64_t i = 0; i < VEC_WIDTH; i++) {
+            const char *row = r->logits + (i < r->rows ? i : r->rows - 1) * r->row_step;
+            lanes[i] = smelt_load_float(r->dtype, row + e * r->expert_step);
+        }
+        largest = vec_max(largest, vec_load_f32(lanes));
+    }
+    return largest;
+}
+
+static vf load_rows(const struct smelt_moe_lanes *r)
+{
+    if (r->expert_step != smelt_dtype_size(r->dtype)) return load_strided(r);
+    if (r->dtype == SMELT_F16) return load_columns(SMELT_F16, r);
+    if (r->dtype == SMELT_BF16) return load_columns(SMELT_BF16, r);
+    return load_columns(SMELT_F32, r);
+}
+
+/* Lists of the largest values, in descending order, as experts come by in ascending order. A value goes behind all
+ * that are as large, so ties keep the lower index. */
+VEC void insert(vf *values, vf *ids, int64_t chosen, vf value, vf id)
+{
+    for (int64_t k = chosen - 1; k > 0; k--) {
+        vm here = vec_less(values[k], value), above = vec_less(values[k - 1], value);
+        ids[k] = vec_select(above, ids[k - 1], vec_select(here, id, ids[k]));
+        values[k] = vec_max(values[k], vec_min(values[k - 1], value));
+    }
+    ids[0] = vec_select(vec_less(values[0], value), id, ids[0]);
+    values[0] = vec_max(values[0], value);
+}
+
+/* Into r->weights and r->ids; `chosen` is a constant and no smaller than r->chosen. */
+VEC void select_short(const struct smelt_moe_lanes *r, vf inverse_sum, int chosen)
+{
+    vf values[16], ids[16];
+    for (int k = 0; k < chosen; k++) values[k] = vec_set(-1), ids[k] = vec_zero();
+    for (int64_t e = 0; e < r->experts; e++) {
+        vf value = vec_mul(vec_load_f32(r->work + e * VEC_WIDTH), inverse_sum);
+        if (vec_any(vec_less(values[chosen - 1], value)))
+            insert(values, ids, chosen, value, vec_of_bits(vec_int_set((int32_t)e)));
+    }
+    for (int k = 0; k < chosen; k++) {
+        vec_store_f32(r->weights + k * VEC_WIDTH, values[k]);
+        memcpy(r->ids + k * VEC_WIDTH, &ids[k], sizeof ids[k]);
+    }
+}
+
+/* Long lists, in memory. */
+static void select_long(const struct smelt_moe_lanes *r, vf inverse_sum)
+{
+    int64_t last = r->chosen - 1;
+    for (int64_t k = 0; k <= last; k++) vec_store_f32(r->weights + k * VEC_WIDTH, vec_set(-1));
+    memset(r->ids, 0, (size_t)r->chosen * VEC_WIDTH * sizeof *r->ids);
+    for (int64_t e = 0; e < r->experts; e++) {
+        vf value = vec_mul(vec_load_f32(r->work + e * VEC_WIDTH), inverse_sum);
+        vf id = vec_of_bits(vec_int_set((int32_t)e));
+        for (int64_t k = last; k >= 0; k--) { /* until no lane moves any more */
+            float *at = r->weights + k * VEC_WIDTH;
+            int32_t *id_at = r->ids + k * VEC_WIDTH;
+            vf old = vec_load_f32(at), old_id, above = vec_set(INFINITY), above_id = id;
+            memcpy(&old_id, id_at, sizeof old_id);
+            vm here = vec_less(old, value);
+            if (!vec_any(here)) break;
+            if (k > 0) {
+                above = vec_load_f32(at - VEC_WIDTH);
+                memcpy(&above_id, id_at - VEC_WIDTH, sizeof above_id);
+            }
+            vf new_id = vec_select(vec_less(above, value), above_id, vec_select(here, id, old_id));
+            vec_store_f32(at, vec_max(old, vec_min(above, value)));
+            memcpy(id_at, &new_id, sizeof new_id);
+        }
+    }
+}
+
+static void choose(const struct smelt_moe_lanes *r, vf inverse_sum)
+{
+    if (r->chosen == 1)
+        select_short(r, inverse_sum, 1);
+    else if (r->chosen == 2)
+        select_short(r, inverse_sum, 2);
+    else if (r->chosen <= 4)
+        select_short(r, inverse_sum, 4);
+    else if (r->chosen <= 8)
+        select_short(r, inverse_sum, 8);
+    else if (r->chosen <= 16)
+        select_short(r, inverse_sum, 16);
+    else
+        select_long(r, inverse_sum);
+}
+
+/* Weights from the probabilities; rows without probabilities get experts 0 to K-1 and weights 0. */
+static void finish(const struct smelt_moe_lanes *r, vm bad)
+{
+    vf sum = vec_zero(), one = vec_set(1.0f);
+    for (int64_t k = 0; k < r->chosen; k++) sum = vec_add(sum, vec_load_f32(r->weights + k * VEC_WIDTH));
+    vf divisor = r->renormalize ? sum : one;
+    for (int64_t k = 0; k < r->chosen; k++) {
+        float *weights = r->weights + k * VEC_WIDTH, scale[VEC_WIDTH];
+        int32_t *ids = r->ids + k * VEC_WIDTH;
+        vf weight = vec_div(vec_load_f32(weights), divisor), id;
+        if (r->scale) {
+            for (int i = 0; i < VEC_WIDTH; i++) scale[i] = r->scale[ids[i]];
+            weight = vec_mul(weight, vec_load_f32(scale));
+        }
+        vec_store_f32(weights, vec_select(bad, vec_zero(), weight));
+        memcpy(&id, ids, sizeof id);
+        id = vec_select(bad, vec_of_bits(vec_int_set((int32_t)k)), id);
+        memcpy(ids, &id, sizeof id);
+    }
+}
+
+static void route(const struct smelt_moe_lanes *rows)
+{
+    vf largest = load_rows(rows), sum = vec_zero();
+    for (int64_t e = 0; e < rows->experts; e++) {
+        float *at = rows->work + e * VEC_WIDTH;
+        vf power = vec_exp(vec_sub(vec_load_f32(at), largest));
+        sum = vec_add(sum, power);
+        vec_store_f32(at, power);
+    }
+    choose(rows, vec_div(vec_set(1.0f), sum));
+    finish(rows, vec_is_nan(sum)); /* any NaN or +inf makes it so, and -inf - -inf too */
+}
+
+VEC bool softmax_row(float *probabilities, enum smelt_dtype t, const void *logits, int64_t n)
+{
+    vf largest = vec_set(-INFINITY), sum = vec_zero();
+    int64_t whole = n / VEC_WIDTH * VEC_WIDTH, rest = n - whole;
+    for (int64_t i = 0; i < whole; i += VEC_WIDTH) largest = vec_max(largest, vec_load(t, logits, i));
+    float top = vec_largest(largest);
+    for (int64_t i = whole; i < n; i++) {
+        float value = smelt_load_float(t, vec_at(t, logits, i));
+        if (value > top) top = value;
+    }
+    for (int64_t i = 0; i < whole; i += VEC_WIDTH) {
+        vf power = vec_exp(vec_sub(vec_load(t, logits, i), vec_set(top)));
+        sum = vec_add(sum, power);
+        vec_store_f32(probabilities + i, power);
+    }
+    if (rest) {
+        vf power = vec_exp(vec_sub(vec_load_part(t, logits, whole, rest), vec_set(top)));
+        vec_store_part(SMELT_F32, probabilities, whole, power, rest);
+        sum = vec_add(sum, vec_load_part(SMELT_F32, probabilities, whole, rest));
+    }
+    float total = vec_sum(sum);
+    if (total != total) return false;
+    vf inverse = vec_set(1 / total);
+    for (int64_t i = 0; i < whole; i += VEC_WIDTH)
+        vec_store_f32(probabilities + i, vec_mul(vec_load_f32(probabilities + i), inverse));
+    for (int64_t i = whole; i < n; i++) probabilities[i] *= 1 / total;
+    return true;
+}
+
+static bool softmax(float *probabilities, enum smelt_dtype dtype, const void *logits, int64_t experts)
+{
+    if (dtype == SMELT_F16) return softmax_row(probabilities, SMELT_F16, logits, experts);
+    if (dtype == SMELT_BF16) return softmax_row(probabilities, SMELT_BF16, logits, experts);
+    return softmax_row(probabilities, SMELT_F32, logits, experts);
+}
+
+VEC void convert_row(enum smelt_dtype t, void *out, const float *in, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vec_store(t, out, i, vec_load_f32(in + i));
+    if (i < n) vec_store_part(t, out, i, vec_load_part(SMELT_F32, in, i, n - i), n - i);
+}
+
+static void convert(enum smelt_dtype dtype, void *out, const float *in, int64_t n)
+{
+    if (dtype == SMELT_F16)
+        convert_row(SMELT_F16, out, in, n);
+    else if (dtype == SMELT_BF16)
+        convert_row(SMELT_BF16, out, in, n);
+    else
+        memcpy(out, in, (size_t)n * sizeof *in);
+}
+
+const struct smelt_moe_kernels SMELT_ISA_NAME(smelt_moe) = {VEC_WIDTH, route, softmax, convert};
