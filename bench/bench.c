@@ -8,6 +8,7 @@
 
 #include "limits.h"
 #include "measure.h"
+#include "rivals.h"
 
 #define BENCH(op) void bench_##op(struct bench *b);
 #include "bench.inc"
@@ -123,7 +124,10 @@ void bench_time(struct bench *b, const struct bench_work *work, smelt_status (*c
     struct budget budget = b->quick ? (struct budget){0.1, 3, 2} : (struct budget){0.8, 5, 2};
     b->row.work = *work;
     if (b->request->begin) b->request->begin(&b->row, b->request->user);
-    smelt_status status = measure(&b->row.result, work, budget, call, argument, NULL, NULL);
+    if (b->request->rivals) rivals_begin(&b->row);
+    smelt_status status = measure(&b->row.result, work, budget, call, argument,
+                                  b->request->rivals ? rivals_sample : NULL, NULL);
+    if (b->request->rivals) rivals_end(&b->row);
     if (status != SMELT_OK) {
         b->failed++;
         snprintf(b->row.failure, sizeof b->row.failure, "%s: %s", smelt_status_string(status),
@@ -160,6 +164,7 @@ static bool wanted(const struct bench_request *request, const char *name)
 int bench_run(const struct bench_request *request)
 {
     static struct bench b;
+    if (request->rivals && !rivals_start()) return 1;
     b = (struct bench){.quick = request->quick, .request = request};
     for (int op = 0; op < OPERATIONS; op++) {
         if (!wanted(request, operations[op].name)) continue;
@@ -170,5 +175,6 @@ int bench_run(const struct bench_request *request)
         }
     }
     drop_tensors(&b);
+    if (request->rivals) rivals_stop();
     return b.failed;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/cpu.h"
+
 enum { LARGE_PAGE = 2 << 20, GRAIN = 256 /* floats that every share is a multiple of */ };
 
 void *bench_allocate(size_t size)
@@ -39,8 +41,8 @@ static void walk(void *argument, int64_t begin, int64_t end, int slot)
 static bool allocate(struct limit *limit)
 {
     int streams = limit->loop.inputs + limit->loop.outputs;
-    double floats = limit->work->bytes / 4 / streams;
-    limit->length = (int64_t)(floats / GRAIN) * GRAIN;
+    double bytes = limit->work->bytes > (double)limit->least ? limit->work->bytes : (double)limit->least;
+    limit->length = (int64_t)(bytes / 4 / streams / GRAIN) * GRAIN;
     if (limit->length < GRAIN) limit->length = GRAIN;
     for (int s = 0; s < streams; s++) {
         /* A kilobyte further each: the same low bits of addresses would make loads wait for stores. */
@@ -63,7 +65,11 @@ bool limit_begin(struct limit *limit, const struct bench_work *work)
         limit->loop.inputs = limit->loop.outputs = 1;
         limit->repeat = (int)(200e6 / work->bytes) + 1; /* about a millisecond */
         break;
-    case BENCH_READ: limit->loop.inputs = 1; break;
+    case BENCH_READ:
+        limit->loop.inputs = 1;
+        limit->least =
+            4 * smelt_last_level_cache_bytes(); /* small inputs too are measured by the memory's pace */
+        break;
     case BENCH_DOT:
         if (!limit_run_chains(LIMIT_DOT, 1)) limit->kind = BENCH_FMA;
         return true;

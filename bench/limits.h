@@ -25,6 +25,7 @@ double limit_run_chains(enum limit_chain chain, int64_t repetitions); /* operati
 struct limit {
     const struct bench_work *work;
     struct limit_loop loop;
+    int64_t least;  /* bytes of all streams at least */
     int64_t length; /* floats of a stream */
     int repeat;
     void *memory[LIMIT_STREAMS];

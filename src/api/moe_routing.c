@@ -19,8 +19,8 @@ void smelt_expect_routing(struct smelt_call *call, const struct smelt_view *logi
                      logits->name, INT32_MAX, (long long)experts);
     else if (chosen < 1 || chosen > experts)
         smelt_reject(call, SMELT_INVALID_ARGUMENT,
-                     "%s: expected 1 to %lld (the experts) on the last axis, top_k, got %lld", expert_ids->name,
-                     (long long)experts, (long long)chosen);
+                     "%s: expected 1 to %lld (the experts) on the last axis, top_k, got %lld",
+                     expert_ids->name, (long long)experts, (long long)chosen);
     for (int i = 0; i < logits->rank; i++) shape[i] = logits->shape[i];
     shape[logits->rank - 1] = chosen;
     smelt_expect_shape(call, expert_ids, logits->rank, shape);

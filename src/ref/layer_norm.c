@@ -14,8 +14,10 @@ static enum smelt_dtype output_dtype(const DLTensor *x, const DLTensor *weight, 
 
 double ref_layer_statistics(double *v, int64_t n, double eps)
 {
-    double mean = 0, squares = 0;
+    double mean = 0, rest = 0, squares = 0;
     for (int64_t i = 0; i < n; i++) mean += v[i] / (double)n;
+    for (int64_t i = 0; i < n; i++) rest += v[i] - mean; /* what rounding took from the mean */
+    mean += rest / (double)n;
     for (int64_t i = 0; i < n; i++) v[i] -= mean, squares += v[i] * v[i];
     return 1 / sqrt(squares / (double)n + eps);
 }

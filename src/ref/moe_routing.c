@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The K largest of softmax(logits), and what their weights are worth. Probabilities are rounded to float32, as the
- * selection sees them. */
+/* The K largest of softmax(logits), and what their weights are worth. Probabilities are rounded to float32,
+ * as the selection sees them. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,8 +21,8 @@ static int softmax(double *p, const DLTensor *logits, int64_t first, int64_t exp
     return 1;
 }
 
-static void route_row(DLTensor *ids, DLTensor *weights, double *p, int64_t row, int64_t experts, int64_t chosen,
-                      const DLTensor *scale, int renormalize)
+static void route_row(DLTensor *ids, DLTensor *weights, double *p, int64_t row, int64_t experts,
+                      int64_t chosen, const DLTensor *scale, int renormalize)
 {
     double sum = 0;
     for (int64_t k = 0; k < chosen; k++) {
@@ -88,8 +88,8 @@ static void row_gradient(DLTensor *dlogits, double *dscale, const double *p, con
 }
 
 void ref_moe_routing_vjp(DLTensor *dlogits, DLTensor *dper_expert_scale, const DLTensor *logits,
-                         const DLTensor *per_expert_scale, const DLTensor *expert_ids, const DLTensor *dweights,
-                         const smelt_moe_options *options)
+                         const DLTensor *per_expert_scale, const DLTensor *expert_ids,
+                         const DLTensor *dweights, const smelt_moe_options *options)
 {
     int64_t experts = logits->shape[logits->ndim - 1], chosen = dweights->shape[dweights->ndim - 1];
     int64_t rows = ref_count(logits) / experts;
@@ -101,7 +101,8 @@ void ref_moe_routing_vjp(DLTensor *dlogits, DLTensor *dper_expert_scale, const D
         else
             for (int64_t e = 0; dlogits && e < experts; e++) ref_store(dlogits, row * experts + e, 0);
     }
-    for (int64_t e = 0; dscale && dper_expert_scale && e < experts; e++) ref_store(dper_expert_scale, e, dscale[e]);
+    for (int64_t e = 0; dscale && dper_expert_scale && e < experts; e++)
+        ref_store(dper_expert_scale, e, dscale[e]);
     free(p);
     free(dscale);
 }

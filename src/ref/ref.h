@@ -19,6 +19,10 @@ double ref_round(enum smelt_dtype dtype, double value);
 
 void ref_glu(DLTensor *out, const DLTensor *gate, const DLTensor *up, smelt_activation activation);
 void ref_rms_norm(DLTensor *out, const DLTensor *x, const DLTensor *weight, const smelt_norm_options *options);
+void ref_glu_vjp(DLTensor *dgate, DLTensor *dup, const DLTensor *gate, const DLTensor *up,
+                 const DLTensor *dout, smelt_activation activation);
+void ref_rope(DLTensor *out, const DLTensor *x, const smelt_rope_options *options);
+void ref_rope_vjp(DLTensor *dx, const DLTensor *dout, const smelt_rope_options *options);
 void ref_rms_norm_vjp(DLTensor *dx, DLTensor *dweight, const DLTensor *x, const DLTensor *weight,
                       const DLTensor *dout, const smelt_norm_options *options);
 void ref_layer_norm(DLTensor *out, const DLTensor *x, const DLTensor *weight, const DLTensor *bias,
@@ -36,7 +40,6 @@ void ref_residual_norm_vjp(DLTensor *dresidual, DLTensor *dx, DLTensor *dweight,
                            const DLTensor *residual, const DLTensor *x, const DLTensor *weight,
                            const DLTensor *scalar, const DLTensor *dout, const DLTensor *dsum,
                            const smelt_norm_options *options);
-
 void ref_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const DLTensor *k, const DLTensor *v,
               const smelt_sdpa_options *options);
 /* The outputs that are NULL are left out; dout and dlse that are NULL count as 0. */
@@ -44,10 +47,11 @@ void ref_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *dmask, DLT
                   const DLTensor *q, const DLTensor *k, const DLTensor *v, const DLTensor *out,
                   const DLTensor *lse, const DLTensor *dout, const DLTensor *dlse,
                   const smelt_sdpa_options *options);
-void ref_glu_vjp(DLTensor *dgate, DLTensor *dup, const DLTensor *gate, const DLTensor *up,
-                 const DLTensor *dout, smelt_activation activation);
-
-void ref_rope(DLTensor *out, const DLTensor *x, const smelt_rope_options *options);
-void ref_rope_vjp(DLTensor *dx, const DLTensor *dout, const smelt_rope_options *options);
+void ref_moe_routing(DLTensor *expert_ids, DLTensor *weights, const DLTensor *logits,
+                     const DLTensor *per_expert_scale, const smelt_moe_options *options);
+void ref_moe_routing_vjp(DLTensor *dlogits, DLTensor *dper_expert_scale, const DLTensor *logits,
+                         const DLTensor *per_expert_scale, const DLTensor *expert_ids,
+                         const DLTensor *dweights, const smelt_moe_options *options);
+void ref_sdpa_merge(DLTensor *out, DLTensor *lse, const DLTensor *outs, const DLTensor *lses);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* With v = residual + x, s = 1 / sqrt(mean(v^2) + eps), w = weight + offset, c = scalar, g = dout (0 where absent):
- * dresidual = dx = gradient of v s w c for g, plus dsum;   dweight = sum over rows of g c v s;
+/* With v = residual + x, s = 1 / sqrt(mean(v^2) + eps), w = weight + offset, c = scalar, g = dout (0 where
+ * absent): dresidual = dx = gradient of v s w c for g, plus dsum;   dweight = sum over rows of g c v s;
  * dscalar = sum of g v s w, over rows, and over the row too where the scalar has length 1 */
 #include <stdlib.h>
 

@@ -37,14 +37,14 @@ static void pair(const struct ref_attention *a, struct gradients *g, int64_t b, 
     const double *v = a->v + key * a->value_dim;
     double score = ref_score(a, b, h, i, j), p = exp(score - lse), dp = left;
     if (score == -INFINITY) return;
-    for (int64_t d = 0; d < a->value_dim; d++) dp += dout[d] * v[d];
+    for (int64_t d = 0; dout && d < a->value_dim; d++) dp += dout[d] * v[d];
     double ds = p * dp, slope = 1, cap = (double)a->options.softcap;
     if (cap > 0) slope = ref_capped(a, b, h, i, j) / cap, slope = 1 - slope * slope;
     double dx = ds * slope * a->scale;
     if (g->mask) g->mask[ref_mask_element(mask, b, h, i, j)] += ds;
     add_scaled(g->q ? g->q + row * a->dim : NULL, dx, a->k + key * a->dim, a->dim);
     add_scaled(g->k ? g->k + key * a->dim : NULL, dx, a->q + row * a->dim, a->dim);
-    add_scaled(g->v ? g->v + key * a->value_dim : NULL, p, dout, a->value_dim);
+    add_scaled(g->v && dout ? g->v + key * a->value_dim : NULL, p, dout, a->value_dim);
 }
 
 static void query(const struct ref_attention *a, struct gradients *g, int64_t b, int64_t h, int64_t i,
@@ -52,7 +52,7 @@ static void query(const struct ref_attention *a, struct gradients *g, int64_t b,
 {
     double left = dlse;
     if (lse == -INFINITY) return; /* it sees nothing, and depends on nothing */
-    for (int64_t d = 0; d < a->value_dim; d++) left -= out[d] * dout[d];
+    for (int64_t d = 0; dout && d < a->value_dim; d++) left -= out[d] * dout[d];
     if (g->sinks) g->sinks[h] += exp(ref_load(a->options.sinks, h) - lse) * left;
     for (int64_t j = 0; j < a->kv_len; j++)
         if (ref_visible(a, b, h, i, j)) pair(a, g, b, h, i, j, lse, left, dout);
@@ -65,10 +65,11 @@ void ref_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *dmask, DLT
 {
     struct ref_attention a = ref_attention(q, k, v, options);
     struct gradients g = {zeros(dq), zeros(dk), zeros(dv), zeros(dmask), zeros(dsinks)};
-    double *values = ref_copy(out), *cotangent = dout ? ref_copy(dout) : zeros(out);
+    double *values = ref_copy(out), *cotangent = dout ? ref_copy(dout) : NULL;
     for (int64_t row = 0; row < ref_count(lse); row++)
         query(&a, &g, row / a.q_len / a.heads, row / a.q_len % a.heads, row % a.q_len, ref_load(lse, row),
-              dlse ? ref_load(dlse, row) : 0, values + row * a.value_dim, cotangent + row * a.value_dim);
+              dlse ? ref_load(dlse, row) : 0, values + row * a.value_dim,
+              cotangent ? cotangent + row * a.value_dim : NULL);
     finish(dq, g.q);
     finish(dk, g.k);
     finish(dv, g.v);

@@ -6,7 +6,7 @@
 
 static double tolerance(enum smelt_dtype dtype)
 {
-    return dtype == SMELT_F32 ? 2e-6 : dtype == SMELT_F16 ? 1e-3 : 8e-3;
+    return dtype == SMELT_F32 ? 1e-6 : dtype == SMELT_F16 ? 1e-3 : 8e-3;
 }
 
 static DLTensor *integers(struct check *c, int rank, const int64_t *shape, bool large)
@@ -99,8 +99,7 @@ static void check_either(struct check *c, operation *call, definition *exact)
             check_in_place(c, out);
         }
         check_status(c, call(out, x, &options, &stream));
-        /* products of two numbers near 4 in size */
-        check_close(c, out, 4 * tolerance(c->dtype), tolerance(c->dtype));
+        check_close(c, out, tolerance(c->dtype), tolerance(c->dtype));
     }
 }
 

@@ -85,4 +85,36 @@ static void forward(void)
     run_from("sdpa_causal_qL_gt_kL", &p, 2 * 8); /* MLX leaves the first two rows undefined */
 }
 
-void golden_sdpa(void) { forward(); }
+/* The library and the reference, from the out and lse of the forward call. NULL names are not asked for. */
+static void run_vjp(const struct problem *p, const char *const names[5])
+{
+    DLTensor *out = golden_output("sdpa_gqa"), *lse = golden_output("lse_gqa"), *gradients[2][5];
+    DLTensor *dout = golden_wave(SMELT_F32, 0.29, 1.1, 4, 1, 4, 3, 8);
+    golden_status(smelt_sdpa(out, lse, p->q, p->k, p->v, &p->options, NULL));
+    for (int i = 0; i < 10; i++) gradients[i / 5][i % 5] = names[i % 5] ? golden_output(names[i % 5]) : NULL;
+    DLTensor **g = gradients[0];
+    golden_status(smelt_sdpa_vjp(g[0], g[1], g[2], g[3], g[4], p->q, p->k, p->v, out, lse, dout, NULL,
+                                 &p->options, NULL));
+    g = gradients[1];
+    ref_sdpa_vjp(g[0], g[1], g[2], g[3], g[4], p->q, p->k, p->v, out, lse, dout, NULL, &p->options);
+    for (int i = 0; i < 10; i++)
+        if (names[i % 5]) golden_compare(names[i % 5], gradients[i / 5][i % 5]);
+}
+
+static void backward(void)
+{
+    struct problem p = problem(SMELT_F32, 2);
+    p.options.causal = 1;
+    run_vjp(&p, (const char *const[5]){"sdpa_vjp_causal_q", "sdpa_vjp_causal_k", "sdpa_vjp_causal_v"});
+    p.options.causal = 0;
+    p.options.mask = golden_wave(SMELT_F32, 0.6, 0.2, 3, 4, 3, 5);
+    p.options.sinks = golden_wave(SMELT_F32, 0.8, 0.5, 1, 4);
+    run_vjp(&p, (const char *const[5]){"sdpa_vjp_add_sinks_q", NULL, NULL, "sdpa_vjp_add_sinks_mask",
+                                       "sdpa_vjp_add_sinks_sinks"});
+}
+
+void golden_sdpa(void)
+{
+    forward();
+    backward();
+}

@@ -7,9 +7,9 @@
 struct job {
     const struct smelt_moe_routing_args *args;
     const struct smelt_moe_kernels *kernels;
-    struct smelt_loop loop;  /* rows of ids, weights, logits */
-    const float *scale;      /* or NULL */
-    float *memory;           /* per slot: work, weights, ids */
+    struct smelt_loop loop; /* rows of ids, weights, logits */
+    const float *scale;     /* or NULL */
+    float *memory;          /* per slot: work, weights, ids */
     int64_t slot_floats, room;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gradient of moe_routing on the CPU. Rows go by blocks whose number depends on the shape alone: each has a sum
- * of its own for the scale, and the sums are added in order. */
+/* The gradient of moe_routing on the CPU. Rows go by blocks whose number depends on the shape alone: each has
+ * a sum of its own for the scale, and the sums are added in order. */
 #include "api/moe_routing.h"
 #include "core/loop.h"
 #include "core/strided.h"
@@ -88,7 +88,8 @@ static void task(void *argument, int64_t begin, int64_t end, int slot)
     const struct job *job = argument;
     float *memory = job->memory + slot * job->slot_floats;
     for (int64_t block = begin; block < end; block++) {
-        int64_t first = job->loop.items * block / job->blocks, stop = job->loop.items * (block + 1) / job->blocks;
+        int64_t first = job->loop.items * block / job->blocks,
+                stop = job->loop.items * (block + 1) / job->blocks;
         double *dscale = job->sums ? job->sums + block * job->args->experts : NULL;
         for (int64_t e = 0; dscale && e < job->args->experts; e++) dscale[e] = 0;
         for (struct smelt_span s = smelt_loop_span(&job->loop, first, stop); s.count;
@@ -122,7 +123,8 @@ static void put_dscale(const struct job *job)
     const struct smelt_view *out = job->args->dper_expert_scale;
     for (int64_t e = 0; e < job->args->experts; e++) {
         double sum = 0;
-        for (int64_t block = 0; block < job->blocks; block++) sum += job->sums[block * job->args->experts + e];
+        for (int64_t block = 0; block < job->blocks; block++)
+            sum += job->sums[block * job->args->experts + e];
         smelt_store_float(out->dtype, out->data + e * out->stride[0] * out->item, (float)sum);
     }
 }

@@ -29,7 +29,15 @@ VEC void pack_stretch(enum smelt_dtype t, float *to, const char *from, int64_t l
                       vf *poison)
 {
     int64_t i = 0;
-    vf sum = *poison;
+    vf sum = *poison, sums[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
+    for (; i + 4 * VEC_WIDTH <= length; i += 4 * VEC_WIDTH) /* four sums at a time: each is a chain */
+#pragma GCC unroll 4
+        for (int n = 0; n < 4; n++) {
+            vf x = vec_load(t, from, i + n * VEC_WIDTH);
+            sums[n] = vec_fma(x, vec_zero(), sums[n]);
+            vec_store_f32(to + i + n * VEC_WIDTH, x);
+        }
+    sum = vec_add(vec_add(sum, sums[0]), vec_add(vec_add(sums[1], sums[2]), sums[3]));
     for (; i + VEC_WIDTH <= length; i += VEC_WIDTH) {
         vf x = vec_load(t, from, i);
         sum = vec_fma(x, vec_zero(), sum);

@@ -2,7 +2,7 @@
 /* One item of sdpa: a block of query rows against a range of keys, tile by tile. */
 #include "cpu/sdpa/plan.h"
 
-enum { MOST_ROW_TILES = 64 };
+enum { MOST_ROW_TILES = 96 };
 
 struct row_tile {
     int64_t rows, low, high;       /* keys that some row sees */

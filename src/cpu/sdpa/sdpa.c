@@ -2,6 +2,7 @@
 /* sdpa on the CPU: the plan, its scratch, its threads. */
 #include "api/sdpa.h"
 
+#include "cpu/sdpa/decode.h"
 #include "cpu/sdpa/plan.h"
 
 static const struct smelt_sdpa_tiles *best_tiles(const struct smelt_sdpa_args *args)
@@ -14,14 +15,16 @@ static const struct smelt_sdpa_tiles *best_tiles(const struct smelt_sdpa_args *a
 size_t smelt_cpu_sdpa_workspace(const struct smelt_sdpa_args *args)
 {
     struct sdpa_plan plan;
+    if (sdpa_decodes(args)) return sdpa_decode_workspace(args);
     return sdpa_plan_init(&plan, args, best_tiles(args));
 }
 
 smelt_status smelt_cpu_sdpa(const struct smelt_sdpa_args *args)
 {
     struct sdpa_plan plan;
-    size_t bytes = sdpa_plan_init(&plan, args, best_tiles(args));
     if (args->batch == 0 || args->heads == 0 || args->q_len == 0) return SMELT_OK;
+    if (sdpa_decodes(args)) return sdpa_decode(args);
+    size_t bytes = sdpa_plan_init(&plan, args, best_tiles(args));
     void *scratch;
     SMELT_TRY(smelt_scratch(args->run, "sdpa", bytes, &scratch));
     plan.scratch = scratch;

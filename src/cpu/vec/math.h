@@ -6,29 +6,27 @@
 
 #include "cpu/vec/vec.h"
 
-/* v * 2^n for whole n from -252 to 254, rounded once where the result is subnormal. */
+#ifndef VEC_HAS_SCALE
+/* v * 2^n for whole n from -252 to 254, rounded once where the result is subnormal: two factors, either of
+ * which is a normal number. */
 VEC vf vec_scale_power(vf v, vf n)
 {
-#ifdef VEC_SCALE
-    return VEC_SCALE(v, n);
-#else
-    /* Two factors: either alone is a normal number. */
     vi whole = vec_to_int(n), half = vec_int_right(whole, 1), bias = vec_int_set(127);
     vf first = vec_of_bits(vec_int_left(vec_int_add(half, bias), 23));
     vf second = vec_of_bits(vec_int_left(vec_int_add(vec_int_sub(whole, half), bias), 23));
     return vec_mul(vec_mul(v, first), second);
-#endif
 }
+#endif
 
-/* exp(x + tail) for a tail small beside ln 2: exp = 2^n exp(r), |r| <= ln(2)/2. exp(-inf) = 0, exp(inf) =
- * inf, NaN stays. */
-VEC vf vec_exp_tail(vf x, vf tail)
+/* exp(x + tail) for a tail small beside ln 2, or none: exp = 2^n exp(r), |r| <= ln(2)/2. exp(-inf) = 0,
+ * exp(inf) = inf, NaN stays. */
+VEC vf vec_exp_tail(vf x, const vf *tail)
 {
     x = vec_max(vec_set(-104.0f), vec_min(vec_set(89.0f), x)); /* NaN is the second operand: it stays */
     vf n = vec_round(vec_mul(x, vec_set(0x1.715476p+0f)));
     vf r = vec_fnma(n, vec_set(0x1.62e4p-1f), x); /* ln 2 in two parts; n times the first is exact */
     r = vec_fnma(n, vec_set(0x1.7f7d1cp-20f), r);
-    r = vec_add(r, tail);
+    if (tail) r = vec_add(r, *tail);
     vf p = vec_set(0x1.6b6376p-10f);
     p = vec_fma(p, r, vec_set(0x1.124da4p-7f));
     p = vec_fma(p, r, vec_set(0x1.5557e6p-5f));
@@ -37,7 +35,34 @@ VEC vf vec_exp_tail(vf x, vf tail)
     p = vec_add(vec_fma(p, vec_mul(r, r), r), vec_set(1.0f));
     return vec_scale_power(p, n);
 }
-VEC vf vec_exp(vf x) { return vec_exp_tail(x, vec_zero()); }
+VEC vf vec_exp(vf x) { return vec_exp_tail(x, NULL); }
+
+/* 2^x for x up to 127: 0 where the result would be subnormal, NaN stays. The cheapest exponential: for
+ * probabilities. */
+VEC vf vec_exp2(vf x)
+{
+#ifdef VEC_HAS_SCALE
+    vf r = vec_fraction(x), p = vec_set(0x1.e9750ap-10f);
+    p = vec_fma(p, r, vec_set(0x1.277850p-7f));
+    p = vec_fma(p, r, vec_set(0x1.c91ce8p-5f));
+    p = vec_fma(p, r, vec_set(0x1.ebdb56p-3f));
+    p = vec_fma(p, r, vec_set(0x1.62e4bap-1f));
+    p = vec_fma(p, r, vec_set(1.0f));
+    return vec_scale_floor(p, x);
+#else
+    vf bound = vec_max(vec_set(-127.0f), x), n = vec_round(bound), r = vec_sub(bound, n);
+    vf p = vec_set(0x1.41fbb8p-13f);
+    p = vec_fma(p, r, vec_set(0x1.5f3e54p-10f));
+    p = vec_fma(p, r, vec_set(0x1.3b2d4cp-7f));
+    p = vec_fma(p, r, vec_set(0x1.c6aee8p-5f));
+    p = vec_fma(p, r, vec_set(0x1.ebfbdcp-3f));
+    p = vec_fma(p, r, vec_set(0x1.62e430p-1f));
+    p = vec_fma(p, r, vec_set(1.0f));
+    vi power = vec_int_left(vec_int_add(vec_to_int(n), vec_int_set(127)), 23);
+    vf result = vec_mul(p, vec_of_bits(power)); /* NaN in p stays, whatever its power */
+    return vec_select(vec_less(x, vec_set(-126.0f)), vec_zero(), result);
+#endif
+}
 
 /* log(x) = e log 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2). log(0) = -inf, below 0 NaN. */
 VEC vf vec_log(vf x)
@@ -65,33 +90,6 @@ VEC vf vec_log(vf x)
     y = vec_select(vec_equal(x, vec_zero()), vec_set(-INFINITY), y);
     vm kept = vec_less(vec_set(0x1.fffffep127f), x);
     return vec_select(vec_is_nan(x), x, vec_select(kept, x, y));
-}
-
-/* 2^x for x up to 127: 0 where the result would be subnormal, NaN stays. The cheapest exponential: for
- * probabilities. */
-VEC vf vec_exp2(vf x)
-{
-#ifdef VEC_HAS_SCALE
-    vf r = vec_fraction(x), p = vec_set(0x1.e9750ap-10f);
-    p = vec_fma(p, r, vec_set(0x1.277850p-7f));
-    p = vec_fma(p, r, vec_set(0x1.c91ce8p-5f));
-    p = vec_fma(p, r, vec_set(0x1.ebdb56p-3f));
-    p = vec_fma(p, r, vec_set(0x1.62e4bap-1f));
-    p = vec_fma(p, r, vec_set(1.0f));
-    return vec_scale_floor(p, x);
-#else
-    vf bound = vec_max(vec_set(-127.0f), x), n = vec_round(bound), r = vec_sub(bound, n);
-    vf p = vec_set(0x1.41fbb8p-13f);
-    p = vec_fma(p, r, vec_set(0x1.5f3e54p-10f));
-    p = vec_fma(p, r, vec_set(0x1.3b2d4cp-7f));
-    p = vec_fma(p, r, vec_set(0x1.c6aee8p-5f));
-    p = vec_fma(p, r, vec_set(0x1.ebfbdcp-3f));
-    p = vec_fma(p, r, vec_set(0x1.62e430p-1f));
-    p = vec_fma(p, r, vec_set(1.0f));
-    vi power = vec_int_left(vec_int_add(vec_to_int(n), vec_int_set(127)), 23);
-    vf result = vec_mul(p, vec_of_bits(power)); /* NaN in p stays, whatever its power */
-    return vec_select(vec_less(x, vec_set(-126.0f)), vec_zero(), result);
-#endif
 }
 
 /* An odd polynomial near 0, 1 - 2 / (exp(2|x|) + 1) elsewhere. */
@@ -135,7 +133,8 @@ VEC void vec_normal(vf x, vf *integral, vf *density)
     /* The square without rounding: a leading part whose square is exact, and what it leaves. */
     vf lead = vec_of_bits(vec_int_and(vec_bits(size), vec_int_set(-0x1000)));
     vf left = vec_mul(vec_sub(size, lead), vec_add(size, lead));
-    vf e = vec_exp_tail(vec_mul(vec_mul(lead, lead), vec_set(-0.5f)), vec_mul(left, vec_set(-0.5f)));
+    vf rest = vec_mul(left, vec_set(-0.5f));
+    vf e = vec_exp_tail(vec_mul(vec_mul(lead, lead), vec_set(-0.5f)), &rest);
     vf r = vec_reciprocal(vec_add(size, vec_set(4.0f))), u = vec_fnma(vec_set(8.0f), r, vec_set(1.0f));
     vf p = vec_set(-0x1.15bb7ap-13f);
     p = vec_fma(p, u, vec_set(0x1.7612d4p-13f));
