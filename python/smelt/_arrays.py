@@ -34,6 +34,38 @@ def astype(array, name: str):
     return array.astype(name)
 
 
+def core(operation: str, *arrays):
+    """The function that computes: the C one, or that of torch's operators or of JAX where gradients or tracing ask for it.
+
+    ``arrays`` are those that can carry a gradient. Nothing of torch or JAX is imported for arrays of other libraries.
+    """
+    module = type(arrays[0]).__module__
+    if module[:5] == "torch" and _needs_operators(arrays):
+        from smelt.torch import core as operators
+
+        return getattr(operators, operation)
+    if module[:3] == "jax" and any(type(a).__module__[:4] == "jax." for a in arrays):
+        from smelt import jax
+
+        return getattr(jax, operation)
+    return getattr(_smelt, operation)
+
+
+def _needs_operators(arrays) -> bool:
+    torch = sys.modules["torch"]
+    if torch.compiler.is_compiling():
+        return True
+    plain = (torch.Tensor, torch.nn.Parameter, type(None))
+    if any(type(a) not in plain for a in arrays) or torch._C._functorch.maybe_current_level() is not None:
+        return all(isinstance(a, plain) for a in arrays)
+    return torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in arrays)
+
+
+def expect_array(operation: str, name: str, value) -> None:
+    if not is_array(value):
+        raise TypeError(f"{operation}: {name}: expected an array, got {type(value).__name__}")
+
+
 def is_array(value) -> bool:
     return hasattr(value, "__dlpack__") and hasattr(value, "dtype")
 
@@ -52,13 +84,10 @@ def promotion(operation: str, arrays) -> str:
 
 def cast(operation: str, arrays, arguments, function=None):
     """Calls again with all arrays in the promoted dtype; float64 is computed in float32 and comes back as float64."""
-    for array in arrays:
-        if array is not None and not is_array(array):
-            raise TypeError(f"{operation}: expected arrays, got {type(array).__name__}")
     result_dtype = promotion(operation, arrays)
     dtype = "float32" if result_dtype == "float64" else result_dtype
     given = [a if a is None or dtype_name(a) == dtype else astype(a, dtype) for a in arrays]
-    result = (function or getattr(_smelt, operation))(*given, *arguments)
+    result = (function or core(operation, *given))(*given, *arguments)
     if result is NotImplemented:
         raise ValueError(f"{operation}: expected floating arrays")
     return astype_all(result, result_dtype) if result_dtype == "float64" else result

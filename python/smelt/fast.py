@@ -6,7 +6,8 @@ and new, of the library of the first array, unless ``out=`` gives an array to wr
 stream or the array library's stream object. Bad values raise ValueError, things that are no arrays TypeError.
 """
 
-from smelt import _arrays, _smelt
+from smelt import _arrays
+from smelt._arrays import core
 
 _SILU, _GELU, _GELU_TANH = 0, 1, 2
 
@@ -34,7 +35,7 @@ def rms_norm(x, weight, eps, *, stream=None, weight_offset=0.0, round_once=False
 
     ``weight_offset=1`` is Gemma's ``(1 + weight)``; ``round_once`` keeps float32 to the end.
     """
-    result = _smelt.rms_norm(x, weight, eps, weight_offset, round_once, out, stream)
+    result = core("rms_norm", x, weight)(x, weight, eps, weight_offset, round_once, out, stream)
     if result is NotImplemented:
         return _arrays.cast("rms_norm", (x, weight), (eps, weight_offset, round_once, out, stream))
     return result
@@ -42,7 +43,7 @@ def rms_norm(x, weight, eps, *, stream=None, weight_offset=0.0, round_once=False
 
 def layer_norm(x, weight, bias, eps, *, stream=None, weight_offset=0.0, round_once=False, out=None):
     """``(x - mean(x)) / sqrt(var(x) + eps) * weight + bias`` over the last axis; weight and bias may be None."""
-    result = _smelt.layer_norm(x, weight, bias, eps, weight_offset, round_once, out, stream)
+    result = core("layer_norm", x, weight, bias)(x, weight, bias, eps, weight_offset, round_once, out, stream)
     if result is NotImplemented:
         return _arrays.cast("layer_norm", (x, weight, bias), (eps, weight_offset, round_once, out, stream))
     return result
@@ -51,7 +52,7 @@ def layer_norm(x, weight, bias, eps, *, stream=None, weight_offset=0.0, round_on
 def norm_add(residual, x, weight, eps, *, scalar=None, stream=None, weight_offset=0.0, out=None):
     """``residual + rms(x) * weight``, then ``* scalar`` (length 1 or dim) when given; float32 inside, rounded once."""
     rest = (eps, weight_offset, True, out, stream)
-    result = _smelt.norm_add(residual, x, weight, scalar, *rest)
+    result = core("norm_add", residual, x, weight, scalar)(residual, x, weight, scalar, *rest)
     return _arrays.cast("norm_add", (residual, x, weight, scalar), rest) if result is NotImplemented else result
 
 
@@ -63,7 +64,7 @@ def residual_norm(
     ``out=`` and ``sum=`` are arrays to write; ``sum=residual`` updates the residual in place.
     """
     rest = (eps, weight_offset, True, return_sum, out, sum, stream)
-    result = _smelt.residual_norm(residual, x, weight, scalar, *rest)
+    result = core("residual_norm", residual, x, weight, scalar)(residual, x, weight, scalar, *rest)
     if result is NotImplemented:
         result = _arrays.cast("residual_norm", (residual, x, weight, scalar), rest)
     return result if return_sum else result[0]
@@ -72,15 +73,17 @@ def residual_norm(
 def _rope(x, dims, traditional, axis, base, scale, offset, positions, freqs, inverse, out, stream):
     offsets = None
     if not isinstance(offset, int):
-        if _arrays.is_array(offset) and not hasattr(offset, "is_integer"):
+        if _arrays.is_array(offset):
             offset, offsets = 0, offset
         else:  # NumPy's integer scalars
             offset = offset.__index__() if hasattr(offset, "__index__") else _not_integer(offset)
+    if not hasattr(dims, "__index__"):
+        raise TypeError(f"rope: dims: expected an integer, got {type(dims).__name__}")
     if dims <= 0:
         raise ValueError(f"rope: dims: expected a positive even number, got {dims}")
 
     def run(x, freqs, inverse):
-        return _smelt.rope(
+        return core("rope", x, freqs, inverse, offsets, positions)(
             x, dims, traditional, axis, base, scale, 1.0, offset, offsets, positions, freqs, inverse, False, out, stream
         )
 
@@ -119,6 +122,18 @@ def rope_with_freqs(a, position_ids, dims, traditional, scale, freqs, *, stream=
     return _rope(a, dims, traditional, 1, None, scale, 0, position_ids, None, freqs, None, stream)
 
 
+def _window(window):
+    if window is None:
+        return -1, -1
+    if isinstance(window, tuple) and len(window) == 2:
+        return window
+    if not hasattr(window, "__index__"):
+        raise TypeError(f"sdpa: window: expected None, an integer or a pair of integers, got {window!r}")
+    if window < 1:
+        raise ValueError(f"sdpa: window: expected a positive number of keys, got {window}")
+    return window.__index__() - 1, -1
+
+
 def sdpa(
     q,
     k,
@@ -144,14 +159,16 @@ def sdpa(
     query with the last key. ``window`` is ``(left, right)`` with -1 for unlimited, or one number W: the last W keys, as
     Hugging Face counts. Returns ``out``, or ``(out, lse)`` with the natural logarithm in float32.
     """
-    left, right = (-1, -1) if window is None else window if isinstance(window, tuple) else (window - 1, -1)
+    left, right = _window(window)
 
     def run(q, k, v, sinks, mask):
-        return _smelt.sdpa(
+        return core("sdpa", q, k, v, mask, sinks, key_mask, kv_lengths, kv_offsets)(
             q, k, v, scale, causal, kv_offset, left, right, softcap or 0.0, mask, key_mask, sinks, kv_lengths, kv_offsets,
             return_lse, out, stream,
         )  # fmt: skip
 
+    if mask is not None:
+        _arrays.expect_array("sdpa", "mask", mask)
     if mask is not None and "int" in _arrays.dtype_name(mask):  # MLX adds integer masks, as numbers
         mask = _arrays.astype(mask, _arrays.promotion("sdpa", (q, k, v)))
     result = run(q, k, v, sinks, mask)
@@ -167,7 +184,7 @@ def sdpa(
 
 def sdpa_merge(outs, lses, *, return_lse=True, stream=None):
     """Exact attention over the union of C chunks of keys: ``outs (C, B, Hq, qL, Dv)``, ``lses (C, B, Hq, qL)``."""
-    result = _smelt.sdpa_merge(outs, lses, return_lse, stream)
+    result = core("sdpa_merge", outs, lses)(outs, lses, return_lse, stream)
     if result is NotImplemented:
         raise ValueError("sdpa_merge: expected floating outs and float32 lses")
     return result if return_lse else result[0]
@@ -182,6 +199,8 @@ def scaled_dot_product_attention(q, k, v, *, scale, mask=None, sinks=None, force
     if causal and mask not in ("causal", ""):
         raise ValueError(f"scaled_dot_product_attention: mask: expected None, 'causal' or an array, got {mask!r}")
     causal, mask = causal and mask == "causal", None if isinstance(mask, str) else mask
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        _arrays.expect_array("scaled_dot_product_attention", name, array)
     one_head = q.ndim == k.ndim == v.ndim == 3
     if one_head:
         q, k, v = q[:, None], k[:, None], v[:, None]
@@ -200,6 +219,10 @@ def scaled_dot_product_attention_causal_key_masked(q, k, v, scale, key_mask, *, 
 
     ``kv_offset`` None is EMLX's rule: ``kL - 1`` for one query, else 0 (left-padded prefill into a preallocated cache).
     """
+    for name, array in (("q", q), ("k", k)):
+        _arrays.expect_array("scaled_dot_product_attention_causal_key_masked", name, array)
+        if array.ndim != 4:
+            raise ValueError(f"scaled_dot_product_attention_causal_key_masked: {name}: expected rank 4, got {array.ndim}")
     if kv_offset is None:
         kv_offset = k.shape[2] - 1 if q.shape[2] == 1 else 0
     out = sdpa(q, k, v, scale=scale, causal=True, key_mask=key_mask, kv_offset=kv_offset, sinks=sinks, stream=stream)
@@ -207,7 +230,7 @@ def scaled_dot_product_attention_causal_key_masked(q, k, v, scale, key_mask, *, 
 
 
 def _glu(gate, up, activation, out, stream):
-    result = _smelt.glu(gate, up, activation, out, stream)
+    result = core("glu", gate, up)(gate, up, activation, out, stream)
     return _arrays.cast("glu", (gate, up), (activation, out, stream)) if result is NotImplemented else result
 
 
@@ -226,9 +249,13 @@ def moe_routing(logits, top_k, per_expert_scale=None, *, renormalize=True, strea
 
     Softmax over all experts, ties to the lowest index, renormalised over the chosen, then times ``per_expert_scale``.
     """
-    result = _smelt.moe_routing(logits, top_k, per_expert_scale, renormalize, stream)
-    if result is NotImplemented:
-        cast = lambda logits, scale: _smelt.moe_routing(logits, top_k, scale, renormalize, stream)  # noqa: E731
-        ids, weights = _arrays.cast("moe_routing", (logits, per_expert_scale), (), cast)
-        return (ids if "int" in _arrays.dtype_name(ids) else _arrays.astype(ids, "uint32")), weights
-    return result
+
+    def run(logits, scale):
+        route = core("moe_routing", logits, scale)
+        return route(logits, top_k, scale, renormalize, False, stream)
+
+    result = run(logits, per_expert_scale)
+    if result is not NotImplemented:
+        return result
+    ids, weights = _arrays.cast("moe_routing", (logits, per_expert_scale), (), run)
+    return _arrays.astype(ids, "uint32"), _arrays.astype(weights, "float32")

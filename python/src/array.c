@@ -22,9 +22,14 @@ static void array_clear(struct array *array)
     Py_XDECREF(array->object);
 }
 
+/* Deleters may run Python code: an exception that is set stays, one that they leave is only reported. */
 void call_clear(struct call *call)
 {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
     while (call->count) array_clear(&call->array[--call->count]);
+    if (PyErr_Occurred()) PyErr_WriteUnraisable(NULL);
+    PyErr_Restore(type, value, traceback);
 }
 
 /* The header of an entry; shape and strides need no clearing. */
@@ -83,15 +88,30 @@ static bool read_dlpack(struct array *array, PyObject *object, const char *name)
 static bool read_array(struct array *array, const struct library *library, PyObject *object, const char *name,
                        bool write)
 {
+    bool read;
     switch (library->door) {
     case DOOR_EXCHANGE:
-        return library->exchange->dltensor_from_py_object_no_sync(object, &array->tensor) == 0;
-    case DOOR_NUMPY: return numpy_read(array, object, name, write);
-    default: return read_dlpack(array, object, name);
+        read = library->exchange->dltensor_from_py_object_no_sync(object, &array->tensor) == 0;
+        break;
+    case DOOR_NUMPY: read = numpy_read(array, object, name); break;
+    default: read = read_dlpack(array, object, name);
     }
+    if (!read && !PyErr_Occurred())
+        PyErr_Format(PyExc_BufferError, "%s: %s gave no memory of it", name, library->name);
+    if (read && write && (array->read_only || library->immutable)) {
+        PyErr_Format(PyExc_ValueError, "%s: expected a writable array, got a read-only one", name);
+        return false;
+    }
+    if (read && (array->tensor.ndim < 0 || array->tensor.ndim > MAX_RANK)) {
+        PyErr_Format(PyExc_ValueError, "%s: expected a rank of at most %d, got %d", name, MAX_RANK,
+                     array->tensor.ndim);
+        return false;
+    }
+    return read;
 }
 
-static DLTensor *read_argument(struct call *call, PyObject *object, const char *name, bool write, bool *failed)
+static DLTensor *read_argument(struct call *call, PyObject *object, const char *name, bool write,
+                               bool *failed)
 {
     if (*failed) return NULL;
     *failed = true;
@@ -113,13 +133,8 @@ static DLTensor *read_argument(struct call *call, PyObject *object, const char *
     }
     if (!call->library) call->library = library, call->first = name;
     struct array *array = push(call);
+    array->object = Py_NewRef(object);
     if (!read_array(array, library, object, name, write)) return NULL;
-    Py_INCREF(object);
-    array->object = object;
-    if (write && array->read_only) {
-        PyErr_Format(PyExc_ValueError, "%s: expected a writable array, got a read-only one", name);
-        return NULL;
-    }
     *failed = false;
     return &array->tensor;
 }
@@ -137,8 +152,8 @@ DLTensor *call_given(struct call *call, PyObject *object, const char *name, bool
 
 static void report(void *context, const char *kind, const char *message)
 {
-    (void)context, (void)kind;
-    PyErr_SetString(PyExc_RuntimeError, message);
+    (void)context;
+    PyErr_SetString(strcmp(kind, "MemoryError") ? PyExc_RuntimeError : PyExc_MemoryError, message);
 }
 
 static bool allocate_exchange(struct array *array, const struct library *library, const DLTensor *prototype)
@@ -146,7 +161,10 @@ static bool allocate_exchange(struct array *array, const struct library *library
     DLTensor wanted = *prototype;
     DLManagedTensorVersioned *made = NULL;
     void *object = NULL;
-    if (library->exchange->managed_tensor_allocator(&wanted, &made, NULL, report)) return false;
+    if (library->exchange->managed_tensor_allocator(&wanted, &made, NULL, report)) {
+        if (!PyErr_Occurred()) PyErr_Format(PyExc_MemoryError, "%s allocated no result", library->name);
+        return false;
+    }
     DLTensor tensor = made->dl_tensor; /* shape lives in the array, which the object keeps */
     memcpy(array->shape, tensor.shape, (size_t)tensor.ndim * sizeof(int64_t));
     if (tensor.strides) memcpy(array->strides, tensor.strides, (size_t)tensor.ndim * sizeof(int64_t));

@@ -24,7 +24,10 @@ struct library {
     PyObject *type;
     enum door door;
     const DLPackExchangeAPI *exchange;
-    char name[24];         /* "numpy", "torch", "jax", ...: the first part of the type's module */
+    struct library *next;
+    bool
+        immutable; /* cannot be given as an output: its arrays share memory that they promise not to change */
+    char name[24]; /* "numpy", "torch", "jax", ...: the first part of the type's module */
     PyObject *from_dlpack; /* for DOOR_DLPACK: makes an array of this library of an object with __dlpack__ */
 };
 

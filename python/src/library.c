@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which library a type of arrays belongs to, and by which door its arrays come in. */
-#include <string.h>
-
 #include "library.h"
 
-enum { MAX_LIBRARIES = 64 };
-static struct library libraries[MAX_LIBRARIES];
-static int library_count;
+#include <stdlib.h>
+#include <string.h>
 
-static void name_of(PyObject *type, char *name, size_t size)
+static struct library *libraries; /* in the order of their first use */
+
+/* The first part of the name of a type's module. */
+static void module_of(PyObject *type, char *name, size_t size)
 {
     PyObject *module = PyObject_GetAttrString(type, "__module__");
     const char *text = module && PyUnicode_Check(module) ? PyUnicode_AsUTF8AndSize(module, NULL) : NULL;
@@ -19,6 +19,25 @@ static void name_of(PyObject *type, char *name, size_t size)
     name[length] = 0;
     if (!strcmp(name, "jaxlib")) strcpy(name, "jax");
     Py_XDECREF(module);
+}
+
+/* A user's subclass belongs to the library of the class above it. */
+static void name_of(PyObject *type, char *name, size_t size)
+{
+    static const char *const known[] = {"numpy", "torch", "jax", "mlx", "cupy"};
+    PyObject *bases = PyObject_GetAttrString(type, "__mro__");
+    Py_ssize_t count = bases && PyTuple_Check(bases) ? PyTuple_Size(bases) : 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        module_of(PyTuple_GetItem(bases, i), name, size);
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            if (!strcmp(name, known[k])) {
+                Py_DECREF(bases);
+                return;
+            }
+    }
+    PyErr_Clear();
+    Py_XDECREF(bases);
+    module_of(type, name, size);
 }
 
 /* An attribute, or NULL without an exception. */
@@ -66,27 +85,32 @@ static bool is_torch_subclass(const struct library *library)
     return !plain;
 }
 
+static bool describe(struct library *library, PyObject *type)
+{
+    library->type = type;
+    name_of(type, library->name, sizeof library->name);
+    library->immutable = !strcmp(library->name, "jax") || !strcmp(library->name, "mlx");
+    PyObject *dlpack = maybe_attribute(type, "__dlpack__");
+    if (!dlpack) return false; /* NumPy's scalars too */
+    Py_DECREF(dlpack);
+    if (!is_torch_subclass(library)) library->exchange = exchange_of(type);
+    library->door = library->exchange                 ? DOOR_EXCHANGE
+                    : !strcmp(library->name, "numpy") ? DOOR_NUMPY
+                                                      : DOOR_DLPACK;
+    if (library->door == DOOR_DLPACK) library->from_dlpack = find_from_dlpack(library->name);
+    return true;
+}
+
 const struct library *library_of(PyObject *object)
 {
     PyObject *type = (PyObject *)Py_TYPE(object);
-    for (int i = 0; i < library_count; i++)
-        if (libraries[i].type == type) return &libraries[i];
-    struct library found = {.type = type};
-    name_of(type, found.name, sizeof found.name);
-    if (!is_torch_subclass(&found)) found.exchange = exchange_of(type);
-    PyObject *dlpack = maybe_attribute(type, "__dlpack__");
-    if (found.exchange)
-        found.door = DOOR_EXCHANGE;
-    else if (!strcmp(found.name, "numpy"))
-        found.door = DOOR_NUMPY;
-    else if (dlpack)
-        found.door = DOOR_DLPACK;
-    else
-        return NULL;
-    Py_XDECREF(dlpack);
-    if (found.door == DOOR_DLPACK) found.from_dlpack = find_from_dlpack(found.name);
-    if (library_count == MAX_LIBRARIES) return NULL;
+    struct library **end = &libraries;
+    for (; *end; end = &(*end)->next)
+        if ((*end)->type == type) return *end;
+    struct library *found = calloc(1, sizeof *found);
+    if (!found) return NULL;
+    if (!describe(found, type)) return free(found), NULL;
     Py_INCREF(type);
-    libraries[library_count] = found;
-    return &libraries[library_count++];
+    while (*end) end = &(*end)->next; /* describe runs Python code, which may have come here too */
+    return *end = found;
 }

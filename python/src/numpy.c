@@ -31,7 +31,7 @@ static bool dtype_of(const Py_buffer *buffer, DLDataType *type)
     return false;
 }
 
-static bool fill(struct array *array, PyObject *object, const char *name)
+static bool fill(struct array *array, const char *name)
 {
     const Py_buffer *b = &array->buffer;
     if (b->ndim > MAX_RANK) {
@@ -60,7 +60,6 @@ static bool fill(struct array *array, PyObject *object, const char *name)
         }
     }
     array->read_only = b->readonly;
-    (void)object;
     return true;
 }
 
@@ -79,12 +78,11 @@ static PyObject *as_uint16(PyObject *object, const char *name)
     return view;
 }
 
-bool numpy_read(struct array *array, PyObject *object, const char *name, bool write)
+bool numpy_read(struct array *array, PyObject *object, const char *name)
 {
-    (void)write;
     if (PyObject_GetBuffer(object, &array->buffer, PyBUF_RECORDS_RO) == 0) {
         array->has_buffer = true;
-        return fill(array, object, name);
+        return fill(array, name);
     }
     PyErr_Clear();
     PyObject *view = as_uint16(object, name);
@@ -93,7 +91,7 @@ bool numpy_read(struct array *array, PyObject *object, const char *name, bool wr
     Py_DECREF(view); /* the buffer keeps it */
     if (failed) return false;
     array->has_buffer = true;
-    if (!fill(array, object, name)) return false;
+    if (!fill(array, name)) return false;
     array->tensor.dtype = (DLDataType){kDLBfloat, 16, 1};
     return true;
 }
@@ -143,5 +141,5 @@ bool numpy_allocate(struct array *array, const DLTensor *prototype)
         PyTuple_SetItem(shape, i, PyLong_FromLongLong(prototype->shape[i]));
     array->object = PyObject_CallFunctionObjArgs(empty, shape, dtype, NULL);
     Py_DECREF(shape);
-    return array->object && numpy_read(array, array->object, "result", true);
+    return array->object && numpy_read(array, array->object, "result");
 }

@@ -6,7 +6,7 @@
 
 #include "array.h"
 
-bool numpy_read(struct array *array, PyObject *object, const char *name, bool write);
+bool numpy_read(struct array *array, PyObject *object, const char *name);
 bool numpy_allocate(struct array *array, const DLTensor *prototype);
 
 #endif
