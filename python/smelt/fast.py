@@ -45,6 +45,8 @@ def layer_norm(x, weight, bias, eps, *, stream=None, weight_offset=0.0, round_on
     """``(x - mean(x)) / sqrt(var(x) + eps) * weight + bias`` over the last axis; weight and bias may be None."""
     result = core("layer_norm", x, weight, bias)(x, weight, bias, eps, weight_offset, round_once, out, stream)
     if result is NotImplemented:
+        if weight is None and bias is not None:  # the dtype is that of x alone, whatever the bias has
+            bias = _arrays.astype(bias, _arrays.promotion("layer_norm", (x,)))
         return _arrays.cast("layer_norm", (x, weight, bias), (eps, weight_offset, round_once, out, stream))
     return result
 
