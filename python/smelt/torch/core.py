@@ -87,5 +87,5 @@ def glu(gate, up, activation, out, stream):
 def moe_routing(logits, top_k, scale, renormalize, wide, stream):
     if _refuses(logits, scale):
         return NotImplemented
-    ids, weights = _ops.moe_routing(logits, top_k, scale, bool(renormalize))
+    weights, ids = _ops.moe_routing(logits, top_k, scale, bool(renormalize))
     return (ids if wide else ids.to(torch.uint32)), weights

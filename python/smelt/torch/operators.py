@@ -287,14 +287,14 @@ _autograd("glu", _glu_setup, _glu_backward)
 
 def _fake_routing(logits, top_k, scale, renormalize):
     shape = (*logits.shape[:-1], top_k)
-    return logits.new_empty(shape, dtype=torch.int64), logits.new_empty(shape, dtype=torch.float32)
+    return logits.new_empty(shape, dtype=torch.float32), logits.new_empty(shape, dtype=torch.int64)
 
 
 _register(
     "moe_routing(Tensor logits, int top_k, Tensor? per_expert_scale, bool renormalize) -> (Tensor, Tensor)",
     lambda logits, top_k, scale, renormalize: _smelt.moe_routing(
         logits, top_k, scale, renormalize, True, _stream(logits)
-    ),
+    )[::-1],
     _fake_routing,
 )
 _register_vjp(
@@ -306,12 +306,12 @@ _register_vjp(
 
 
 def _moe_setup(ctx, inputs, output):
-    ctx.save_for_backward(inputs[0], inputs[2], output[0])
+    ctx.save_for_backward(inputs[0], inputs[2], output[1])
     ctx.renormalize = inputs[3]
-    ctx.mark_non_differentiable(output[0])
+    ctx.mark_non_differentiable(output[1])
 
 
-def _moe_backward(ctx, _, grad):
+def _moe_backward(ctx, grad, _):
     logits, scale, ids = ctx.saved_tensors
     wanted = _wanted(ctx, 0, 2)
     dlogits, dscale = _given(_ops.moe_routing_vjp(logits, scale, ids, grad, ctx.renormalize, wanted), wanted)
