@@ -60,7 +60,10 @@ bool limit_begin(struct limit *limit, const struct bench_work *work)
     limit->work = work, limit->kind = work->limit, limit->repeat = 1;
     if (smelt_run_init(&limit->run, "bench", NULL) != SMELT_OK) return false;
     switch (limit->kind) {
-    case BENCH_MEMORY: limit->loop.inputs = work->inputs, limit->loop.outputs = work->outputs; break;
+    case BENCH_MEMORY:
+        limit->loop.inputs = work->inputs, limit->loop.outputs = work->outputs;
+        limit->warm = work->bytes < 4.0 * (double)smelt_last_level_cache_bytes();
+        break;
     case BENCH_CACHE:
         limit->loop.inputs = limit->loop.outputs = 1;
         limit->repeat = (int)(200e6 / work->bytes) + 1; /* about a millisecond */
@@ -110,6 +113,7 @@ void limit_sample(struct limit *limit)
     double bytes = 4.0 * (double)limit->length * streams * limit->repeat;
     for (int loop = 0; loop < (limit->kind == BENCH_MEMORY ? 2 : 1); loop++) {
         limit->loop.past_cache = loop == 1;
+        if (limit->warm) smelt_parallel(&limit->run, SMELT_EVEN, limit->length / GRAIN, walk, limit);
         double start = measure_now();
         smelt_parallel(&limit->run, SMELT_EVEN, limit->length / GRAIN, walk, limit);
         series_add(&limit->rate[loop], (measure_now() - start) / bytes);

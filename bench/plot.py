@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the results of `smelt bench --json`: speed beside the rivals' best, and the share of the machine's limit.
 
-usage: plot.py RESULTS.json... FOLDER     one SVG a dtype and kind of unit; rows of several files are put together
-       plot.py --table RESULTS.json...    the rows as a table in Markdown instead
+usage: plot.py RESULTS.json... FOLDER       one SVG a dtype and kind of unit; rows of several files are put together
+       plot.py --report RESULTS.json...     a page in Markdown instead: machine, date, limits, the rows as tables
 """
 import json
 import os
@@ -30,15 +30,32 @@ def best_rival(row):
 
 
 def print_table(rows):
-    print("| operation | shape | dtype | time | speed | share of limit | best rival | its time | smelt is |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| operation | shape | time | speed | share of limit | best rival | its time | smelt is |")
+    print("|---|---|---|---|---|---|---|---|")
     for row in rows:
         rival = best_rival(row)
         speed = f"{row['speed']:.1f} {row['unit']}" if "speed" in row else ""
         share = f"{row['share']:.2f} of {row['limit']['value']:.1f}" if "share" in row else ""
-        cells = [row["operation"], row["shape"], row["dtype"], time_text(row["seconds"]), speed, share]
-        cells += [rival["name"], time_text(rival["seconds"]), f"{rival['seconds'] / row['seconds']:.2f} x"] if rival else ["", "", ""]
-        print("| " + " | ".join(cells) + " |")
+        cells = [row["operation"], row["shape"], time_text(row["seconds"]), speed, share]
+        if rival:
+            cells += [rival["name"], time_text(rival["seconds"]), f"{rival['seconds'] / row['seconds']:.2f} x"]
+        print("| " + " | ".join(cells + [""] * (8 - len(cells))) + " |")
+
+
+def print_report(results, rows):
+    library, first = results[0]["library"], results[0]
+    caches = ", ".join(f"{library['caches'][level] >> 10} KiB {level}" for level in ("l1d", "l2", "l3"))
+    print(f"# {library['processor']}, {library['threads']} threads\n")
+    print(f"{first['date'][:10]}, smelt {library['version']}, kernels for {library['isa']['used']}, {caches}. ", end="")
+    print("Made by `make bench` and `bench/plot.py --report`; how: [README.md](README.md).\n")
+    print("| limit of the machine | at the start of the run |\n|---|---|")
+    for limit in first["limits"]:
+        print(f"| {limit['name']} | {limit['value']:.1f} {limit['unit']} |")
+    for dtype in ("float32", "float16", "bfloat16"):
+        chosen = [row for row in rows if row["dtype"] == dtype]
+        if chosen:
+            print(f"\n## {dtype}")
+            print_table(chosen)
 
 
 def draw(rows, title, path):
@@ -68,11 +85,12 @@ def draw(rows, title, path):
 
 
 def main():
-    table, paths = sys.argv[1:2] == ["--table"], sys.argv[1:]
-    paths, folder = (paths[1:], None) if table else (paths[:-1], paths[-1])
-    rows = [row for path in paths for row in json.load(open(path))["rows"] if "failure" not in row]
-    if table:
-        print_table(rows)
+    report, paths = sys.argv[1:2] == ["--report"], sys.argv[1:]
+    paths, folder = (paths[1:], None) if report else (paths[:-1], paths[-1])
+    results = [json.load(open(path)) for path in paths]
+    rows = [row for result in results for row in result["rows"] if "failure" not in row]
+    if report:
+        print_report(results, rows)
         return
     os.makedirs(folder, exist_ok=True)
     # Rows in cache have another scale than rows in memory; rows without a limit are times, not speeds.

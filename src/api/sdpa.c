@@ -2,6 +2,9 @@
 /* smelt_sdpa and smelt_sdpa_workspace_size: arguments. */
 #include "api/backend.h"
 #include "api/sdpa_arguments.h"
+#ifdef SMELT_CUDA
+#    include "cuda/sdpa/sdpa.h"
+#endif
 
 static smelt_status check(struct smelt_call *call, struct smelt_sdpa_args *args, DLTensor *out_tensor,
                           DLTensor *lse_tensor, const DLTensor *q, const DLTensor *k, const DLTensor *v,
@@ -22,6 +25,34 @@ static smelt_status check(struct smelt_call *call, struct smelt_sdpa_args *args,
     return call->status;
 }
 
+#ifdef SMELT_CUDA
+static smelt_status on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args)
+{
+    (void)call;
+    return smelt_cuda_sdpa(args);
+}
+
+static smelt_status plan_on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args,
+                                 size_t *bytes)
+{
+    (void)call;
+    return smelt_cuda_sdpa_workspace(args, bytes);
+}
+#else
+static smelt_status on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args)
+{
+    (void)args;
+    return smelt_no_cuda(call);
+}
+
+static smelt_status plan_on_cuda(const struct smelt_call *call, const struct smelt_sdpa_args *args,
+                                 size_t *bytes)
+{
+    (void)args, (void)bytes;
+    return smelt_no_cuda(call);
+}
+#endif
+
 smelt_status smelt_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const DLTensor *k, const DLTensor *v,
                         const smelt_sdpa_options *options, const smelt_stream *stream)
 {
@@ -30,8 +61,12 @@ smelt_status smelt_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const D
     SMELT_TRY(smelt_call_begin(&call, "sdpa", stream));
     SMELT_TRY(check(&call, &args, out, lse, q, k, v, options));
     SMELT_TRY(smelt_call_ready(&call));
-    if (smelt_call_device(&call) != kDLCPU) return smelt_no_cuda(&call);
+    if (smelt_call_device(&call) != kDLCPU) {
+        SMELT_TRY(on_cuda(&call, &args));
+        return smelt_call_end(&call);
+    }
     SMELT_TRY(smelt_sdpa_check_lengths(&call, &args));
+    SMELT_TRY(smelt_expect_workspace(&call.run, "sdpa", smelt_cpu_sdpa_workspace(&args)));
     SMELT_TRY(smelt_cpu_sdpa(&args));
     return smelt_call_end(&call);
 }
@@ -66,7 +101,10 @@ smelt_status smelt_sdpa_workspace_size(size_t *bytes, const DLTensor *out, const
     plan.struct_size = sizeof plan;
     SMELT_TRY(check(&call, &args, planned(&copies[5], out), planned(&copies[6], lse), planned(&copies[7], q),
                     planned(&copies[8], k), planned(&copies[9], v), &plan));
-    if (smelt_call_device(&call) != kDLCPU) return smelt_no_cuda(&call);
+    if (smelt_call_device(&call) != kDLCPU) {
+        SMELT_TRY(plan_on_cuda(&call, &args, bytes));
+        return smelt_call_end(&call);
+    }
     *bytes = smelt_cpu_sdpa_workspace(&args);
     return smelt_call_end(&call);
 }

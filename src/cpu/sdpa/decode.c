@@ -12,22 +12,25 @@ enum {
     LEAST_SPLIT_KEYS = 512,
     ROWS = SMELT_DECODE_ROWS,
     CHUNK = SMELT_DECODE_KEYS,
+    LEAST_CHUNK = 16,
+    CHUNK_BYTES = 32 << 10, /* of keys: what is fetched ahead waits in the second cache */
 };
 
 struct decode_plan {
     struct sdpa_plan shape; /* units and their rows */
     const struct smelt_decode_kernels *kernels;
-    int64_t rows, padded_rows, splits, split_keys;
-    int64_t query_stride, out_stride; /* floats */
+    int64_t rows, padded_rows, splits, split_keys, chunk; /* keys at a time */
+    int64_t query_stride, out_stride;                     /* floats */
     int64_t slot_floats, partial_floats;
     float *slots, *partials;
 };
 
 bool sdpa_decodes(const struct smelt_sdpa_args *a)
 {
-    return a->q_len * (a->heads / a->kv_heads) <= ROWS && a->q_len <= ROWS &&
-           a->heads / a->kv_heads <= ROWS && a->value_dim > 0 && a->dim < 1 << 16 && a->value_dim < 1 << 16 &&
-           (a->dim == 1 || a->k->stride[3] == 1) && (a->value_dim == 1 || a->v->stride[3] == 1);
+    int64_t group = a->heads / a->kv_heads;
+    return a->q_len <= ROWS && group <= ROWS && a->q_len * group <= ROWS && a->value_dim > 0 &&
+           a->dim < 1 << 16 && a->value_dim < 1 << 16 && (a->dim == 1 || a->k->stride[3] == 1) &&
+           (a->value_dim == 1 || a->v->stride[3] == 1);
 }
 
 static size_t plan_init(struct decode_plan *plan, const struct smelt_sdpa_args *a)
@@ -42,6 +45,9 @@ static size_t plan_init(struct decode_plan *plan, const struct smelt_sdpa_args *
     int64_t wanted = plan->shape.units ? (ENOUGH_ITEMS - 1) / plan->shape.units + 1 : 1;
     plan->splits = wanted < most ? wanted : most > 1 ? most : 1;
     plan->split_keys = ((a->kv_len - 1) / plan->splits + CHUNK) / CHUNK * CHUNK;
+    int64_t bytes = a->dim * a->k->item;
+    for (plan->chunk = CHUNK; plan->chunk > LEAST_CHUNK && plan->chunk * bytes > CHUNK_BYTES;)
+        plan->chunk /= 2;
     plan->query_stride = smelt_sdpa_stride(a->dim), plan->out_stride = smelt_sdpa_stride(a->value_dim);
     /* queries, scores, seen, bias, keep */
     plan->slot_floats = plan->padded_rows * (plan->query_stride + 3 * CHUNK) + CHUNK;
@@ -103,7 +109,7 @@ static void attend(struct item *item, int64_t key, int64_t count, bool more)
     keys->data = element(a->k, item->batch, item->head, key);
     values->data = element(a->v, item->batch, item->head, key);
     keys->ahead = values->data;
-    values->ahead = more ? keys->data + CHUNK * keys->row_step : NULL;
+    values->ahead = more ? keys->data + plan->chunk * keys->row_step : NULL;
     bool before = sdpa_scales_first(a);
     const uint8_t *keep =
         a->key_mask && !sdpa_key_mask(a, item->keep, item->batch, key, count) ? item->keep : NULL;
@@ -174,8 +180,8 @@ static void decode(void *argument, int64_t begin, int64_t finish, int slot)
         int64_t key = split * plan->split_keys, end = key + plan->split_keys;
         if (key < low) key = low;
         if (end > high) end = high;
-        for (; key < end; key += CHUNK)
-            attend(&item, key, end - key < CHUNK ? end - key : CHUNK, end - key >= 2 * CHUNK);
+        for (int64_t chunk = plan->chunk; key < end; key += chunk)
+            attend(&item, key, end - key < chunk ? end - key : chunk, end - key >= 2 * chunk);
     }
 }
 

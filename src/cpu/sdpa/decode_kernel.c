@@ -53,9 +53,13 @@ VEC void dot_keys(enum smelt_dtype t, float *scores, const float *queries, int64
         }
     float lanes[VEC_WIDTH];
     vec_store_f32(lanes, sums_of(acc));
-    for (int r = 0; r < ROWS; r++)
-        for (int j = 0; j < KEYS; j++)
-            if (j < count) scores[r * SMELT_DECODE_KEYS + j] = lanes[r * KEYS + j];
+    if (count >= KEYS)
+#pragma GCC unroll 4
+        for (int r = 0; r < ROWS; r++)
+            memcpy(scores + r * SMELT_DECODE_KEYS, lanes + r * KEYS, KEYS * sizeof(float));
+    else
+        for (int r = 0; r < ROWS; r++)
+            memcpy(scores + r * SMELT_DECODE_KEYS, lanes + r * KEYS, (size_t)count * sizeof(float));
 }
 
 VEC void dot_rows(enum smelt_dtype t, float *scores, const float *queries, int64_t stride, int rows,
@@ -80,8 +84,9 @@ static void softmax(const struct smelt_decode_row *row, float *scores, float *se
 {
     vf most = MINUS, scale = vec_set(row->scale);
     float before = row->softcap > 0 ? row->before / row->softcap : row->before;
-    for (int64_t j = count; j < SMELT_DECODE_KEYS; j++) scores[j] = -INFINITY;
-    for (int64_t j = 0; j < SMELT_DECODE_KEYS; j += VEC_WIDTH) {
+    int64_t padded = (count + VEC_WIDTH - 1) / VEC_WIDTH * VEC_WIDTH;
+    for (int64_t j = count; j < padded; j++) scores[j] = -INFINITY;
+    for (int64_t j = 0; j < padded; j += VEC_WIDTH) {
         vf s = vec_load_f32(scores + j);
         if (row->masked) {
             s = vec_mul(s, vec_set(before));
@@ -104,7 +109,7 @@ static void softmax(const struct smelt_decode_row *row, float *scores, float *se
     float none = largest == -INFINITY ? 0.0f : largest, first[VEC_WIDTH];
     vec_store_f32(first, vec_exp2(vec_set(before_largest - none)));
     vf sum = vec_zero(), shift = vec_set(-none);
-    for (int64_t j = 0; j < SMELT_DECODE_KEYS; j += VEC_WIDTH) {
+    for (int64_t j = 0; j < padded; j += VEC_WIDTH) {
         vf p = vec_exp2(vec_fma(vec_load_f32(scores + j), scale, shift));
         sum = vec_add(sum, p);
         vec_store_f32(scores + j, p);
@@ -232,14 +237,15 @@ static void blend(float *out, float a, const float *other, float b, int64_t leng
         return finite_rows(SMELT_##dtype, values, count);                                                    \
     }
 KERNELS(F32)
-KERNELS(F16) KERNELS(BF16)
+KERNELS(F16)
+KERNELS(BF16)
 
-    const struct smelt_decode_kernels SMELT_ISA_NAME(smelt_decode) = {
-        .lanes = VEC_WIDTH,
-        .dot = {dot_F32, dot_F16, dot_BF16},
-        .softmax = softmax,
-        .values = {values_F32, values_F16, values_BF16},
-        .values_seen = {seen_F32, seen_F16, seen_BF16},
-        .finite = {finite_F32, finite_F16, finite_BF16},
-        .blend = blend,
+const struct smelt_decode_kernels SMELT_ISA_NAME(smelt_decode) = {
+    .lanes = VEC_WIDTH,
+    .dot = {dot_F32, dot_F16, dot_BF16},
+    .softmax = softmax,
+    .values = {values_F32, values_F16, values_BF16},
+    .values_seen = {seen_F32, seen_F16, seen_BF16},
+    .finite = {finite_F32, finite_F16, finite_BF16},
+    .blend = blend,
 };

@@ -85,8 +85,8 @@ VEC bool pack_rows_of(enum smelt_dtype t, float *packed, const struct smelt_sdpa
     return !vec_any(vec_is_nan(poison));
 }
 
-static bool pack_rows(void *packed, const struct smelt_sdpa_rows *from, int64_t rows, int64_t padded,
-                      int64_t length, const uint8_t *keep)
+VEC bool pack_rows(void *packed, const struct smelt_sdpa_rows *from, int64_t rows, int64_t padded,
+                   int64_t length, const uint8_t *keep)
 {
     bool finite = from->dtype == SMELT_F32   ? pack_rows_of(SMELT_F32, packed, from, rows, length, keep)
                   : from->dtype == SMELT_F16 ? pack_rows_of(SMELT_F16, packed, from, rows, length, keep)
@@ -97,10 +97,9 @@ static bool pack_rows(void *packed, const struct smelt_sdpa_rows *from, int64_t 
     return finite;
 }
 
-/* (TILE_ROWS, length) with the packed stride -> (length, TILE_ROWS). */
-static void pack_turn(float *turned, const float *rows, int64_t length)
+/* (TILE_ROWS, length) -> (length, TILE_ROWS). */
+VEC void pack_turn(float *turned, const float *rows, int64_t stride, int64_t length)
 {
-    int64_t stride = smelt_sdpa_stride(length);
     for (int64_t d = 0; d < length; d += VEC_WIDTH)
         for (int v = 0; v < TILE_ROWS; v += VEC_WIDTH) {
             vf x[VEC_WIDTH];

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The card that a call runs on: its context while the call lasts, its limits, driver errors as statuses. */
+#ifndef SMELT_CUDA_DEVICE_H
+#define SMELT_CUDA_DEVICE_H
+
+#include "core/call.h"
+#include "driver.h"
+
+struct smelt_cuda_device {
+    const struct smelt_cuda_driver *driver;
+    int index, major, minor, multiprocessors;
+    bool pushed;
+};
+
+/* Makes the device of the call's tensors current, after checking that there is a driver, that the card is one
+ * of sm_80 or newer, and that every tensor lies in its memory. */
+smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct smelt_view *const *views,
+                              int count, const char *operation);
+/* Restores the caller's context. Returns `status`. */
+smelt_status smelt_cuda_leave(struct smelt_cuda_device *device, smelt_status status);
+
+/* SMELT_OK, or the status and sentence of a driver error. */
+smelt_status smelt_cuda_status(CUresult result, const char *operation, const char *what);
+
+#endif
