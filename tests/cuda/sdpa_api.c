@@ -162,6 +162,11 @@ static void check_shape(int64_t q_length, int64_t k_length, int64_t dim, int bfl
     wrong.data = k.host;
     expect(smelt_sdpa(&out.device, NULL, &q.device, &wrong, &v.device, NULL, NULL) == SMELT_INVALID_ARGUMENT,
            "a host pointer is refused");
+    struct pair in_place = out;
+    in_place.device = q.device;
+    expect(smelt_sdpa(&q.device, NULL, &q.device, &k.device, &v.device, NULL, NULL) == SMELT_OK, "in place");
+    device_wait();
+    expect(worst(&in_place, bfloat) <= limit, "in place");
     drop(&q), drop(&k), drop(&v), drop(&out);
 }
 

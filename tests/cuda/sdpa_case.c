@@ -281,6 +281,16 @@ static double relative_error(double got, double want, double tolerance)
     return error == error ? error : INFINITY;
 }
 
+static double compare(struct sdpa_problem *problem, double worst, int64_t row, int64_t column, double got,
+                      double want, double tolerance)
+{
+    const double error = relative_error(got, want, tolerance);
+    if (!(error > worst)) return worst;
+    problem->worst_row = row, problem->worst_column = column;
+    problem->worst_got = got, problem->worst_want = want;
+    return error;
+}
+
 double sdpa_problem_error(struct sdpa_problem *problem, double tolerance, int with_lse)
 {
     smelt_sdpa_params *p = &problem->host;
@@ -294,9 +304,9 @@ double sdpa_problem_error(struct sdpa_problem *problem, double tolerance, int wi
         const int b = (int)(row / p->q_length / p->heads_q);
         const int64_t o = at(&p->out, b, h, i);
         for (int d = 0; d < p->value_dim; d++)
-            worst = fmax(worst, relative_error(load(p->out.data, o + d, p->type),
-                                               problem->out[row * p->value_dim + d], tolerance));
-        if (with_lse) worst = fmax(worst, relative_error(p->lse[row], problem->lse[row], 1e-4));
+            worst = compare(problem, worst, row, d, load(p->out.data, o + d, p->type),
+                            problem->out[row * p->value_dim + d], tolerance);
+        if (with_lse) worst = compare(problem, worst, row, -1, p->lse[row], problem->lse[row], 1e-4);
     }
     return worst;
 }

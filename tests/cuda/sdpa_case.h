@@ -32,6 +32,9 @@ struct sdpa_problem {
     double *out, *lse; /* the reference */
     double *wide[3];   /* q, k, v in double precision */
     int64_t rows;
+    /* the worst entry of the last comparison; column -1 is the logsumexp */
+    int64_t worst_row, worst_column;
+    double worst_got, worst_want;
 };
 
 void sdpa_problem_create(struct sdpa_problem *problem, const struct sdpa_case *what, uint64_t seed);

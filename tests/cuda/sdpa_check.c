@@ -115,11 +115,13 @@ static void run_case(const struct sdpa_case *what, int index, int splits)
         runs++;
         if (!(error <= 1) || !same) {
             failures++;
-            printf("FAILED family %d d%d v%d w%d n%d s%d c%d g%d splits %d type %d %-20s error %.3g of "
-                   "tolerance%s, result %d\n",
-                   kernel->family, kernel->head_dim, kernel->value_dim, kernel->consumers, kernel->keys,
-                   kernel->stages, kernel->cluster, kernel->general, splits, what->type, what->name, error,
-                   same ? "" : ", bits differ between runs", (int)result);
+            printf(
+                "FAILED family %d d%d v%d w%d n%d c%d g%d splits %d type %d %s: error %.3g of tolerance%s, "
+                "result %d; row %lld column %lld is %g, not %g\n",
+                kernel->family, kernel->head_dim, kernel->value_dim, kernel->consumers, kernel->keys,
+                kernel->cluster, kernel->general, splits, what->type, what->name, error,
+                same ? "" : ", bits differ between runs", (int)result, (long long)problem.worst_row,
+                (long long)problem.worst_column, problem.worst_got, problem.worst_want);
             fflush(stdout);
         }
     }

@@ -16,6 +16,8 @@ static const struct smelt_sdpa_tiles *best_tiles(const struct smelt_sdpa_args *a
      * (Sapphire Rapids, 2 threads, 2026-11-21: 178 and 340 GFLOP/s), where Zen 4 runs it at twice that rate.
      */
     if (bf16 && isa == SMELT_SDPA_BF16_ISA) return &smelt_sdpa_bf16_tiles;
+#else
+    (void)args;
 #endif
     return smelt_best_kernels(tables);
 }
