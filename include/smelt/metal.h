@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Custom kernels in the Metal Shading Language, on the CPU: whole .metal files by Metal's own vocabulary, and the
- * body-only form of mx.fast.metal_kernel.
+/* Custom kernels in the Metal Shading Language, on the CPU: whole .metal files by Metal's own vocabulary, and
+ * the body-only form of mx.fast.metal_kernel.
  *
- * - The text is compiled when it is first needed, by the process smelt-metalc, and kept in a cache on the disk.
- *   Where the compiler is not installed and the cache has no answer, the result is SMELT_UNSUPPORTED.
- * - Text that does not compile is SMELT_COMPILE_ERROR; smelt_last_error() then holds the compiler's messages, with
- *   the lines and columns of the caller's text.
- * - Handles may be used from any thread at once; destroying one while another thread uses it is the caller's error. */
+ * - The text is compiled when it is first needed, by the process smelt-metalc, and kept in a cache on the
+ * disk. Where the compiler is not installed and the cache has no answer, the result is SMELT_UNSUPPORTED.
+ * - Text that does not compile is SMELT_COMPILE_ERROR; smelt_last_error() then holds the compiler's messages,
+ * with the lines and columns of the caller's text.
+ * - Handles may be used from any thread at once; destroying one while another thread uses it is the caller's
+ * error. */
 #ifndef SMELT_METAL_H
 #define SMELT_METAL_H
 
@@ -29,10 +30,10 @@ typedef struct smelt_metal_function smelt_metal_function;
 
 typedef struct smelt_metal_compile_options { /* SMELT_METAL_COMPILE_OPTIONS_INIT */
     uint32_t struct_size;
-    int32_t device_type;          /* kDLCPU; others are not there yet */
-    int32_t math_mode;            /* a smelt_math_mode */
-    int32_t check;                /* 0; the checker is not there yet */
-    const char *file_name;        /* how messages call the text; NULL = "<source>" */
+    int32_t device_type;                /* kDLCPU; others are not there yet */
+    int32_t math_mode;                  /* a smelt_math_mode */
+    int32_t check;                      /* 0; the checker is not there yet */
+    const char *file_name;              /* how messages call the text; NULL = "<source>" */
     const char *const *include_folders; /* what #include may read; such texts are not kept on the disk */
     size_t include_folder_count;
     const char *const *definitions; /* macros: "NAME" or "NAME=VALUE" */
@@ -59,7 +60,8 @@ typedef struct smelt_metal_constant {
 
 /* The library may be destroyed before its functions. */
 SMELT_API smelt_status smelt_metal_function_create(smelt_metal_function **out, smelt_metal_library *library,
-                                                   const char *name, const smelt_metal_constant *constants /* ? */,
+                                                   const char *name,
+                                                   const smelt_metal_constant *constants /* ? */,
                                                    size_t constant_count);
 SMELT_API void smelt_metal_function_destroy(smelt_metal_function *function /* ? */);
 
@@ -70,8 +72,8 @@ typedef enum smelt_metal_binding_kind {
 
 typedef struct smelt_metal_binding {
     const char *name;
-    const char *type;     /* of the element, as the text says it */
-    int32_t kind;         /* a smelt_metal_binding_kind */
+    const char *type; /* of the element, as the text says it */
+    int32_t kind;     /* a smelt_metal_binding_kind */
     uint32_t index;
     int32_t writable;
     int32_t is_reference; /* one element rather than an array */
@@ -88,10 +90,11 @@ typedef struct smelt_metal_reflection { /* SMELT_METAL_REFLECTION_INIT */
     {                                                                                                        \
         sizeof(smelt_metal_reflection), 0, NULL, 0                                                           \
     }
-SMELT_API smelt_status smelt_metal_function_reflect(const smelt_metal_function *function, smelt_metal_reflection *out);
+SMELT_API smelt_status smelt_metal_function_reflect(const smelt_metal_function *function,
+                                                    smelt_metal_reflection *out);
 
-/* One bound argument: a contiguous tensor, or memory; for threadgroup memory its length alone. The same memory may be
- * bound at several indices. */
+/* One bound argument: a contiguous tensor, or memory; for threadgroup memory its length alone. The same
+ * memory may be bound at several indices. */
 typedef struct smelt_metal_buffer {
     uint32_t index;
     const DLTensor *tensor; /* or NULL: then */
@@ -135,13 +138,14 @@ typedef struct smelt_kernel smelt_kernel;
 
 typedef struct smelt_kernel_desc { /* SMELT_KERNEL_DESC_INIT */
     uint32_t struct_size;
-    int32_t ensure_row_contiguous; /* 1: inputs that are not row-contiguous are copied first; 0: as they are */
-    int32_t atomic_outputs;        /* 0; 1: outputs are pointers to atomics */
-    int32_t math_mode;             /* a smelt_math_mode */
-    int32_t check;                 /* 0; the checker is not there yet */
-    const char *name;              /* part of the generated function's name */
-    const char *source;            /* the function's body */
-    const char *header;            /* text before the function; NULL = none */
+    int32_t
+        ensure_row_contiguous; /* 1: inputs that are not row-contiguous are copied first; 0: as they are */
+    int32_t atomic_outputs;    /* 0; 1: outputs are pointers to atomics */
+    int32_t math_mode;         /* a smelt_math_mode */
+    int32_t check;             /* 0; the checker is not there yet */
+    const char *name;          /* part of the generated function's name */
+    const char *source;        /* the function's body */
+    const char *header;        /* text before the function; NULL = none */
     const char *const *input_names;
     size_t input_count;
     const char *const *output_names; /* one or more */
@@ -156,7 +160,11 @@ typedef struct smelt_kernel_desc { /* SMELT_KERNEL_DESC_INIT */
 SMELT_API smelt_status smelt_kernel_create(smelt_kernel **out, const smelt_kernel_desc *desc);
 SMELT_API void smelt_kernel_destroy(smelt_kernel *kernel /* ? */);
 
-typedef enum smelt_template_kind { SMELT_TEMPLATE_DTYPE, SMELT_TEMPLATE_INT, SMELT_TEMPLATE_BOOL } smelt_template_kind;
+typedef enum smelt_template_kind {
+    SMELT_TEMPLATE_DTYPE,
+    SMELT_TEMPLATE_INT,
+    SMELT_TEMPLATE_BOOL
+} smelt_template_kind;
 typedef struct smelt_template_argument {
     const char *name;
     int32_t kind; /* a smelt_template_kind */
@@ -167,19 +175,19 @@ typedef struct smelt_template_argument {
 /* A struct tag only: the function has the name, as in the interface. */
 struct smelt_kernel_launch { /* SMELT_KERNEL_LAUNCH_INIT */
     uint32_t struct_size;
-    int32_t verbose;         /* 1: the generated text and what became of its accesses go to stdout */
-    uint32_t grid[3];        /* in threads */
-    uint32_t threadgroup[3]; /* clamped to the grid */
+    int32_t verbose;               /* 1: the generated text and what became of its accesses go to stdout */
+    uint32_t grid[3];              /* in threads */
+    uint32_t threadgroup[3];       /* clamped to the grid */
     const DLTensor *const *inputs; /* as many as input_names */
     DLTensor *const *outputs;      /* row-contiguous; as many as output_names */
     const smelt_template_argument *template_arguments;
     size_t template_count;
-    const float *init_value; /* what outputs are filled with first; NULL = nothing */
+    const float *init_value;          /* what outputs are filled with first; NULL = nothing */
     size_t input_count, output_count; /* of the two lists */
 };
 #define SMELT_KERNEL_LAUNCH_INIT                                                                             \
     {                                                                                                        \
-        sizeof(struct smelt_kernel_launch), 0, {0, 0, 0}, {0, 0, 0}, NULL, NULL, NULL, 0, NULL, 0, 0                \
+        sizeof(struct smelt_kernel_launch), 0, {0, 0, 0}, {0, 0, 0}, NULL, NULL, NULL, 0, NULL, 0, 0         \
     }
 SMELT_API smelt_status smelt_kernel_launch(smelt_kernel *kernel, const struct smelt_kernel_launch *launch,
                                            const smelt_stream *stream /* ? */);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cache is a folder of the user's own, mode 0700. A file holds the key and the answer in full, so that neither a
-   collision nor damage can pass for an answer; it appears whole, by rename. */
+/* The cache is a folder of the user's own, mode 0700. A file holds the key and the answer in full, so that
+   neither a collision nor damage can pass for an answer; it appears whole, by rename. */
 #include "metal/cache.h"
 
 #include <errno.h>
@@ -63,10 +63,14 @@ static bool open_folder(char path[3072], bool make)
 {
     const char *named = getenv("SMELT_CACHE_DIR"), *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     struct stat state;
-    if (named && *named) snprintf(path, 3072, "%s", named);
-    else if (base && *base == '/') snprintf(path, 3072, "%s/smelt", base);
-    else if (home && *home == '/') snprintf(path, 3072, "%s/.cache/smelt", home);
-    else return false;
+    if (named && *named)
+        snprintf(path, 3072, "%s", named);
+    else if (base && *base == '/')
+        snprintf(path, 3072, "%s/smelt", base);
+    else if (home && *home == '/')
+        snprintf(path, 3072, "%s/.cache/smelt", home);
+    else
+        return false;
     if (make && !make_folders(path)) {
         note("cannot be made", path);
         return false;
@@ -125,7 +129,8 @@ static bool read_answer(int file, const struct smelt_message *key, char **answer
         return false;
     char *bytes = malloc(h.key_length + h.answer_length + 1);
     if (!bytes) return false;
-    bool good = read_whole(file, bytes, h.key_length + h.answer_length) && !memcmp(bytes, key->data, key->length);
+    bool good =
+        read_whole(file, bytes, h.key_length + h.answer_length) && !memcmp(bytes, key->data, key->length);
     if (good) {
         struct smelt_hash found = smelt_hash_of(bytes + h.key_length, h.answer_length);
         good = !memcmp(&found, &h.answer_hash, sizeof found);
@@ -166,7 +171,8 @@ void smelt_cache_write(const struct smelt_message *key, const char *answer, size
         note("cannot be written", temporary);
         return;
     }
-    struct header h = {.key_length = key->length, .answer_length = size, .answer_hash = smelt_hash_of(answer, size)};
+    struct header h = {
+        .key_length = key->length, .answer_length = size, .answer_hash = smelt_hash_of(answer, size)};
     memcpy(h.magic, MAGIC, 16);
     bool good = write_whole(file, &h, sizeof h) && write_whole(file, key->data, key->length) &&
                 write_whole(file, answer, size);

@@ -90,9 +90,12 @@ smelt_status smelt_description_read(struct smelt_description *d, const char *ref
         char *end = strchr(line, '\n'), *next = end ? end + 1 : NULL;
         if (end) *end = 0;
         const char *what = word(&line);
-        if (!strcmp(what, "kernel")) good = add_kernel(d, line);
-        else if (!strcmp(what, "parameter")) good = add_parameter(d, line);
-        else if (!strcmp(what, "attribute")) good = add_attribute(d, line);
+        if (!strcmp(what, "kernel"))
+            good = add_kernel(d, line);
+        else if (!strcmp(what, "parameter"))
+            good = add_parameter(d, line);
+        else if (!strcmp(what, "attribute"))
+            good = add_attribute(d, line);
         line = next;
     }
     free(text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fibers: a stack and a switch. At a barrier a simdgroup hands over to the next; when all that still run have come
-   to it, the first goes on. One that has returned no longer counts. */
+/* Fibers: a stack and a switch. At a barrier a simdgroup hands over to the next; when all that still run have
+   come to it, the first goes on. One that has returned no longer counts. */
 #include "metal/fiber.h"
 
 #include <pthread.h>

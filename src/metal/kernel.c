@@ -8,17 +8,21 @@
 #include <string.h>
 #include "core/options.h"
 
-static smelt_status check_names(const smelt_kernel_desc *d, const char *list, const char *const *names, size_t count)
+static smelt_status check_names(const smelt_kernel_desc *d, const char *list, const char *const *names,
+                                size_t count)
 {
     if (count > 64 || (count && !names))
-        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel %s: %s: expected up to 64 names", d->name, list);
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel %s: %s: expected up to 64 names", d->name,
+                          list);
     for (size_t k = 0; k < count; k++) {
         const char *c = names[k];
         bool good = c && (isalpha((unsigned char)*c) || *c == '_');
         for (; good && *c; c++) good = isalnum((unsigned char)*c) || *c == '_';
         if (!good)
-            return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel %s: %s[%zu]: expected a name of letters, digits and "
-                              "underscores, got %s", d->name, list, k, names[k] ? names[k] : "NULL");
+            return smelt_fail(SMELT_INVALID_ARGUMENT,
+                              "metal_kernel %s: %s[%zu]: expected a name of letters, digits and "
+                              "underscores, got %s",
+                              d->name, list, k, names[k] ? names[k] : "NULL");
     }
     return SMELT_OK;
 }
@@ -28,14 +32,18 @@ static smelt_status read_desc(smelt_kernel_desc *d, const smelt_kernel_desc *giv
     static const smelt_kernel_desc defaults = SMELT_KERNEL_DESC_INIT;
     SMELT_TRY(smelt_read_options("metal_kernel", "desc", d, given, &defaults, sizeof defaults));
     if (!d->name || !*d->name || !d->source)
-        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel: %s is missing", d->name && *d->name ? "source" : "name");
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel: %s is missing",
+                          d->name && *d->name ? "source" : "name");
     if (strpbrk(d->name, "\"\\\n\r") || strlen(d->name) > 200)
         return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel: name: expected up to 200 plain characters");
     if (d->math_mode < SMELT_MATH_SAFE || d->math_mode > SMELT_MATH_FAST)
-        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel %s: math_mode: expected safe, relaxed or fast (0 to 2), got %d",
+        return smelt_fail(SMELT_INVALID_ARGUMENT,
+                          "metal_kernel %s: math_mode: expected safe, relaxed or fast (0 to 2), got %d",
                           d->name, d->math_mode);
-    if (d->check) return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: check: the checker is not there yet", d->name);
-    if (!d->output_count) return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel %s: expected at least one output", d->name);
+    if (d->check)
+        return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: check: the checker is not there yet", d->name);
+    if (!d->output_count)
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel %s: expected at least one output", d->name);
     SMELT_TRY(check_names(d, "input_names", d->input_names, d->input_count));
     return check_names(d, "output_names", d->output_names, d->output_count);
 }
@@ -80,7 +88,8 @@ static bool copy_desc(struct smelt_kernel *k)
 smelt_status smelt_kernel_create(smelt_kernel **out, const smelt_kernel_desc *given)
 {
     smelt_kernel_desc desc;
-    if (!out || !given) return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel: %s is NULL", out ? "desc" : "out");
+    if (!out || !given)
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal_kernel: %s is NULL", out ? "desc" : "out");
     SMELT_TRY(read_desc(&desc, given));
     struct smelt_kernel *k = calloc(1, sizeof *k);
     if (!k) return smelt_fail(SMELT_OUT_OF_MEMORY, "metal_kernel %s: no memory", desc.name);

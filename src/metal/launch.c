@@ -16,15 +16,17 @@ smelt_status smelt_grid_init(struct smelt_grid *grid, const char *operation, con
     product = product > SMELT_MOST_THREADS ? product : product * threadgroup[2];
     for (int k = 0; k < 3; k++)
         if (threadgroup[k] == 0)
-            return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: threadgroup: expected 1 or more along %c, got 0", operation, axes[k]);
+            return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: threadgroup: expected 1 or more along %c, got 0",
+                              operation, axes[k]);
     if (product > SMELT_MOST_THREADS)
-        return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: threadgroup: expected at most %d threads, got %llu", operation,
-                          SMELT_MOST_THREADS, (unsigned long long)product);
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: threadgroup: expected at most %d threads, got %llu",
+                          operation, SMELT_MOST_THREADS, (unsigned long long)product);
     for (int k = 0; k < 3; k++) {
         uint64_t threads = in_threadgroups ? (uint64_t)count[k] * threadgroup[k] : count[k];
         if (threads > UINT64_C(0x7fff0000))
-            return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: grid: expected at most 2147418112 threads along %c, got %llu",
-                              operation, axes[k], (unsigned long long)threads);
+            return smelt_fail(SMELT_INVALID_ARGUMENT,
+                              "%s: grid: expected at most 2147418112 threads along %c, got %llu", operation,
+                              axes[k], (unsigned long long)threads);
         grid->threads[k] = (uint32_t)threads;
         grid->threadgroup[k] = threadgroup[k];
         grid->groups[k] = (uint32_t)((threads + threadgroup[k] - 1) / threadgroup[k]);
@@ -66,8 +68,8 @@ static inline void step(struct place *p, uint32_t by, const uint32_t size[3])
 }
 
 /* The positions of a simdgroup's lanes; leaves `p` at the first of the next. */
-static void set_positions(struct smelt_simdgroup *s, struct place *p, const uint32_t size[3], const uint32_t origin[3],
-                          bool rows)
+static void set_positions(struct smelt_simdgroup *s, struct place *p, const uint32_t size[3],
+                          const uint32_t origin[3], bool rows)
 {
     for (int k = 0; k < 3; k++) {
         s->words[WORD_BASE_POSITION + k] = p->at[k];
@@ -93,7 +95,8 @@ static void run_group(const struct job *job, struct smelt_worker *worker, const 
     uint32_t size[3], origin[3];
     for (int k = 0; k < 3; k++) {
         origin[k] = group[k] * g->threadgroup[k];
-        size[k] = g->threads[k] - origin[k] < g->threadgroup[k] ? g->threads[k] - origin[k] : g->threadgroup[k];
+        size[k] =
+            g->threads[k] - origin[k] < g->threadgroup[k] ? g->threads[k] - origin[k] : g->threadgroup[k];
     }
     uint32_t threads = size[0] * size[1] * size[2], count = (threads + LANES - 1) / LANES;
     struct place place = {{0, 0, 0}};
@@ -141,8 +144,10 @@ static void run_items(void *argument, int64_t begin, int64_t end, int slot)
     for (int64_t item = begin; item < end; item++) {
         int64_t first = item * job->groups_per_item, last = first + job->groups_per_item;
         const uint32_t *n = l->grid.groups;
-        struct place group = {{(uint32_t)(first % n[0]), (uint32_t)(first / n[0] % n[1]), (uint32_t)(first / n[0] / n[1])}};
-        for (int64_t k = first; k < last && k < job->groups; k++, step(&group, 1, n)) run_group(job, worker, group.at);
+        struct place group = {
+            {(uint32_t)(first % n[0]), (uint32_t)(first / n[0] % n[1]), (uint32_t)(first / n[0] / n[1])}};
+        for (int64_t k = first; k < last && k < job->groups; k++, step(&group, 1, n))
+            run_group(job, worker, group.at);
     }
 }
 
@@ -158,7 +163,8 @@ smelt_status smelt_launch_run(const struct smelt_launch *l, const struct smelt_r
         job.threadgroup_bytes += l->threadgroup_length[k];
     }
     if (job.threadgroup_bytes > SMELT_MOST_THREADGROUP_MEMORY)
-        return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: threadgroup memory: expected at most %d bytes, got %zu", l->operation,
+        return smelt_fail(SMELT_INVALID_ARGUMENT,
+                          "%s: threadgroup memory: expected at most %d bytes, got %zu", l->operation,
                           SMELT_MOST_THREADGROUP_MEMORY, job.threadgroup_bytes);
     uint32_t threads = g->threadgroup[0] * g->threadgroup[1] * g->threadgroup[2];
     size_t frame = l->code->report.private_bytes;
@@ -166,9 +172,12 @@ smelt_status smelt_launch_run(const struct smelt_launch *l, const struct smelt_r
     job.fibers = (l->code->report.has_barrier && threads > LANES) || frame > PLAIN_STACK;
     job.stack_bytes = job.fibers ? PLAIN_STACK * 2 + frame * 2 : 0;
     job.groups_per_item = THREADS_PER_ITEM / threads;
-    if (job.groups_per_item > job.groups / (4 * run->slots)) job.groups_per_item = job.groups / (4 * run->slots);
+    if (job.groups_per_item > job.groups / (4 * run->slots))
+        job.groups_per_item = job.groups / (4 * run->slots);
     if (job.groups_per_item < 1) job.groups_per_item = 1;
-    smelt_parallel(run, SMELT_DYNAMIC, (job.groups + job.groups_per_item - 1) / job.groups_per_item, run_items, &job);
-    if (atomic_load(&job.failed)) return smelt_fail(SMELT_OUT_OF_MEMORY, "%s: no memory for a threadgroup", l->operation);
+    smelt_parallel(run, SMELT_DYNAMIC, (job.groups + job.groups_per_item - 1) / job.groups_per_item,
+                   run_items, &job);
+    if (atomic_load(&job.failed))
+        return smelt_fail(SMELT_OUT_OF_MEMORY, "%s: no memory for a threadgroup", l->operation);
     return SMELT_OK;
 }

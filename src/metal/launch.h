@@ -8,7 +8,7 @@
 enum { SMELT_MOST_BINDINGS = 64, SMELT_MOST_THREADS = 1024, SMELT_MOST_THREADGROUP_MEMORY = 32768 };
 
 struct smelt_grid {
-    uint32_t threads[3];     /* of the grid */
+    uint32_t threads[3]; /* of the grid */
     uint32_t groups[3];
     uint32_t threadgroup[3]; /* asked for; groups at the edge may be smaller */
 };

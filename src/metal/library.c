@@ -40,7 +40,8 @@ static struct smelt_text *copy_text(const char *source, const smelt_metal_compil
     t->math_mode = (uint32_t)o->math_mode;
     t->name = strdup(o->file_name ? o->file_name : "<source>");
     t->source = strdup(source);
-    if (t->name && t->source && copy_list(&t->folders, &t->folder_count, o->include_folders, o->include_folder_count) &&
+    if (t->name && t->source &&
+        copy_list(&t->folders, &t->folder_count, o->include_folders, o->include_folder_count) &&
         copy_list(&t->definitions, &t->definition_count, o->definitions, o->definition_count))
         return t;
     smelt_text_release(t);
@@ -50,9 +51,11 @@ static struct smelt_text *copy_text(const char *source, const smelt_metal_compil
 static smelt_status check_list(const char *name, const char *const *list, size_t count)
 {
     if (count > 100)
-        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal library: %s: expected at most 100, got %zu", name, count);
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal library: %s: expected at most 100, got %zu", name,
+                          count);
     for (size_t k = 0; k < count; k++)
-        if (!list || !list[k]) return smelt_fail(SMELT_INVALID_ARGUMENT, "metal library: %s[%zu] is NULL", name, k);
+        if (!list || !list[k])
+            return smelt_fail(SMELT_INVALID_ARGUMENT, "metal library: %s[%zu] is NULL", name, k);
     return SMELT_OK;
 }
 
@@ -61,10 +64,12 @@ static smelt_status read_options(smelt_metal_compile_options *o, const smelt_met
     static const smelt_metal_compile_options defaults = SMELT_METAL_COMPILE_OPTIONS_INIT;
     SMELT_TRY(smelt_read_options("metal library", "options", o, given, &defaults, sizeof defaults));
     if (o->math_mode < SMELT_MATH_SAFE || o->math_mode > SMELT_MATH_FAST)
-        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal library: math_mode: expected safe, relaxed or fast (0 to 2), got %d",
+        return smelt_fail(SMELT_INVALID_ARGUMENT,
+                          "metal library: math_mode: expected safe, relaxed or fast (0 to 2), got %d",
                           o->math_mode);
     if (o->device_type != kDLCPU)
-        return smelt_fail(SMELT_UNSUPPORTED, "metal library: device_type: expected kDLCPU, got %d", o->device_type);
+        return smelt_fail(SMELT_UNSUPPORTED, "metal library: device_type: expected kDLCPU, got %d",
+                          o->device_type);
     if (o->check) return smelt_fail(SMELT_UNSUPPORTED, "metal library: check: the checker is not there yet");
     SMELT_TRY(check_list("include_folders", o->include_folders, o->include_folder_count));
     return check_list("definitions", o->definitions, o->definition_count);
@@ -74,7 +79,8 @@ smelt_status smelt_metal_library_create(smelt_metal_library **out, const char *s
                                         const smelt_metal_compile_options *given)
 {
     smelt_metal_compile_options o;
-    if (!out || !source) return smelt_fail(SMELT_INVALID_ARGUMENT, "metal library: %s is NULL", out ? "source" : "out");
+    if (!out || !source)
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "metal library: %s is NULL", out ? "source" : "out");
     SMELT_TRY(read_options(&o, given));
     struct smelt_metal_library *library = calloc(1, sizeof *library);
     char *reflection = NULL;
@@ -83,8 +89,12 @@ smelt_status smelt_metal_library_create(smelt_metal_library **out, const char *s
     if (!library || !library->text) {
         status = smelt_fail(SMELT_OUT_OF_MEMORY, "no memory for a Metal library");
     } else {
-        struct smelt_unit unit = {.name = library->text->name, .source = library->text->source, .prefix = "", .entry = "",
-                                  .flags = TASK_REFLECT, .math_mode = library->text->math_mode,
+        struct smelt_unit unit = {.name = library->text->name,
+                                  .source = library->text->source,
+                                  .prefix = "",
+                                  .entry = "",
+                                  .flags = TASK_REFLECT,
+                                  .math_mode = library->text->math_mode,
                                   .folders = (const char *const *)library->text->folders,
                                   .folder_count = library->text->folder_count,
                                   .definitions = (const char *const *)library->text->definitions,
@@ -111,5 +121,7 @@ void smelt_metal_library_destroy(smelt_metal_library *library)
 
 const char *smelt_metal_library_function_name(const smelt_metal_library *library, size_t position)
 {
-    return library && position < library->description.kernel_count ? library->description.kernels[position].name : NULL;
+    return library && position < library->description.kernel_count
+               ? library->description.kernels[position].name
+               : NULL;
 }

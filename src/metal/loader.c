@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A loader for the relocatable ELF objects of one code model: sections are laid side by side in one mapping, a few
-   relocation types are resolved against them and a closed list of functions, each behind a stub that any call
-   reaches. Every offset of the file is checked: it may come from a cache that someone damaged. */
+/* A loader for the relocatable ELF objects of one code model: sections are laid side by side in one mapping,
+   a few relocation types are resolved against them and a closed list of functions, each behind a stub that
+   any call reaches. Every offset of the file is checked: it may come from a cache that someone damaged. */
 #include "metal/loader.h"
 
 #include <elf.h>
@@ -16,11 +16,38 @@ static const struct {
     const char *name;
     void *address;
 } helpers[] = {
-#define HELPER(name) {#name, (void *)(intptr_t)&name}
-    HELPER(smelt_kernel_barrier), HELPER(memcpy), HELPER(memmove), HELPER(memset), HELPER(fmod), HELPER(fmodf),
-    HELPER(round), HELPER(roundf), HELPER(roundeven), HELPER(roundevenf), HELPER(fma), HELPER(fmaf), HELPER(ldexp),
-    HELPER(ldexpf), HELPER(trunc), HELPER(truncf), HELPER(floor), HELPER(floorf), HELPER(ceil), HELPER(ceilf),
-    HELPER(rint), HELPER(rintf), HELPER(sqrtf), HELPER(sqrt), HELPER(fmin), HELPER(fminf), HELPER(fmax), HELPER(fmaxf),
+#define HELPER(name)                                                                                         \
+    {                                                                                                        \
+#        name, (void *)(intptr_t)&name                                                                       \
+    }
+    HELPER(smelt_kernel_barrier),
+    HELPER(memcpy),
+    HELPER(memmove),
+    HELPER(memset),
+    HELPER(fmod),
+    HELPER(fmodf),
+    HELPER(round),
+    HELPER(roundf),
+    HELPER(roundeven),
+    HELPER(roundevenf),
+    HELPER(fma),
+    HELPER(fmaf),
+    HELPER(ldexp),
+    HELPER(ldexpf),
+    HELPER(trunc),
+    HELPER(truncf),
+    HELPER(floor),
+    HELPER(floorf),
+    HELPER(ceil),
+    HELPER(ceilf),
+    HELPER(rint),
+    HELPER(rintf),
+    HELPER(sqrtf),
+    HELPER(sqrt),
+    HELPER(fmin),
+    HELPER(fminf),
+    HELPER(fmax),
+    HELPER(fmaxf),
 #undef HELPER
 };
 enum { HELPERS = sizeof helpers / sizeof *helpers, STUB_SIZE = 16 };
@@ -144,13 +171,15 @@ static bool patch(char *at, uint32_t type, int64_t value)
         memcpy(at, &narrow, 4);
         return narrow == distance;
     }
-    case R_AARCH64_CALL26: case R_AARCH64_JUMP26: code |= (uint32_t)(distance >> 2) & 0x3ffffff; break;
+    case R_AARCH64_CALL26:
+    case R_AARCH64_JUMP26: code |= (uint32_t)(distance >> 2) & 0x3ffffff; break;
     case R_AARCH64_ADR_PREL_PG_HI21: {
         int64_t pages = (value >> 12) - ((int64_t)(intptr_t)at >> 12);
         code |= ((uint32_t)pages & 3) << 29 | ((uint32_t)(pages >> 2) & 0x7ffff) << 5;
         break;
     }
-    case R_AARCH64_ADD_ABS_LO12_NC: case R_AARCH64_LDST8_ABS_LO12_NC: code |= ((uint32_t)value & 0xfff) << 10; break;
+    case R_AARCH64_ADD_ABS_LO12_NC:
+    case R_AARCH64_LDST8_ABS_LO12_NC: code |= ((uint32_t)value & 0xfff) << 10; break;
     case R_AARCH64_LDST16_ABS_LO12_NC: code |= ((uint32_t)value & 0xfff) >> 1 << 10; break;
     case R_AARCH64_LDST32_ABS_LO12_NC: code |= ((uint32_t)value & 0xfff) >> 2 << 10; break;
     case R_AARCH64_LDST64_ABS_LO12_NC: code |= ((uint32_t)value & 0xfff) >> 3 << 10; break;
@@ -166,7 +195,8 @@ static bool patch(char *at, uint32_t type, int64_t value)
     int64_t distance = value - (int64_t)(intptr_t)at;
     switch (type) {
     case R_X86_64_64: memcpy(at, &value, 8); return true;
-    case R_X86_64_PC32: case R_X86_64_PLT32: {
+    case R_X86_64_PC32:
+    case R_X86_64_PLT32: {
         int32_t narrow = (int32_t)distance;
         memcpy(at, &narrow, 4);
         return narrow == distance;
@@ -188,7 +218,8 @@ static smelt_status relocate(struct object *o)
             const char *name;
             memcpy(&r, o->data + s->sh_offset + k * sizeof r, sizeof r);
             char *target = resolve(o, ELF64_R_SYM(r.r_info), &name);
-            if (!target) return smelt_fail(SMELT_UNSUPPORTED, "the kernel calls %s, which is not available", name);
+            if (!target)
+                return smelt_fail(SMELT_UNSUPPORTED, "the kernel calls %s, which is not available", name);
             if (r.r_offset > to->sh_size || to->sh_size - r.r_offset < 4)
                 return smelt_fail(SMELT_INTERNAL_ERROR, "a compiled kernel is damaged");
             if (!patch(o->memory + o->place[s->sh_info] + r.r_offset, (uint32_t)ELF64_R_TYPE(r.r_info),
@@ -212,7 +243,8 @@ static smelt_status place(struct object *o, struct smelt_image *image)
     if (!image->function) return smelt_fail(SMELT_INTERNAL_ERROR, "a compiled kernel has no function");
     __builtin___clear_cache(o->memory, o->memory + o->total);
     if (mprotect(o->memory, image->size, PROT_READ | PROT_EXEC))
-        return smelt_fail(SMELT_OUT_OF_MEMORY, "this process may not make memory executable, which kernels need");
+        return smelt_fail(SMELT_OUT_OF_MEMORY,
+                          "this process may not make memory executable, which kernels need");
     return SMELT_OK;
 }
 

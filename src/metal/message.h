@@ -15,7 +15,8 @@ struct smelt_message {
 
 void smelt_message_bytes(struct smelt_message *m, const void *bytes, size_t length);
 void smelt_message_field(struct smelt_message *m, uint32_t key, const void *bytes, size_t length);
-void smelt_message_print(struct smelt_message *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void smelt_message_print(struct smelt_message *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void smelt_message_free(struct smelt_message *m);
 /* The first field of that key; NULL where there is none, or the message is not well formed. */
 const char *smelt_message_find(const char *message, size_t size, uint32_t key, size_t *length);

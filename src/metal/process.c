@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting smelt-metalc and talking to it over two pipes. One request at a time; a compiler that ends, hangs or says
-   nonsense is an error of that request, and the next one starts another. */
+/* Starting smelt-metalc and talking to it over two pipes. One request at a time; a compiler that ends, hangs
+   or says nonsense is an error of that request, and the next one starts another. */
 #include "metal/process.h"
 
 #include <dlfcn.h>
@@ -30,9 +30,13 @@ static bool runnable(const char *path) { return access(path, X_OK) == 0; }
 /* SMELT_METALC, or beside the library, or where packages and build trees put it. */
 static void find_compiler(char path[4096])
 {
-    static const char *const places[] = {"smelt-metalc", "smelt/smelt-metalc", "../lib/smelt/smelt-metalc",
-                                         "../libexec/smelt/smelt-metalc", "src/metalc/smelt-metalc",
-                                         "../src/metalc/smelt-metalc", NULL};
+    static const char *const places[] = {"smelt-metalc",
+                                         "smelt/smelt-metalc",
+                                         "../lib/smelt/smelt-metalc",
+                                         "../libexec/smelt/smelt-metalc",
+                                         "src/metalc/smelt-metalc",
+                                         "../src/metalc/smelt-metalc",
+                                         NULL};
     const char *named = getenv("SMELT_METALC");
     Dl_info here;
     path[0] = 0;
@@ -136,7 +140,8 @@ static bool move_bytes(int descriptor, char *bytes, size_t count, bool writing, 
         int ready = left > 0 ? poll(&wait, 1, (int)left * 1000) : 0;
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0) return false;
-        ssize_t moved = writing ? write(descriptor, bytes, count > 65536 ? 65536 : count) : read(descriptor, bytes, count);
+        ssize_t moved = writing ? write(descriptor, bytes, count > 65536 ? 65536 : count)
+                                : read(descriptor, bytes, count);
         if (moved < 0 && errno == EINTR) continue;
         if (moved <= 0) return false;
         bytes += moved;
@@ -151,7 +156,8 @@ static bool exchange(const struct smelt_message *request, char **answer, size_t 
     uint64_t length = request->length;
     if (!move_bytes(child.to, (char *)&length, sizeof length, true, deadline) ||
         !move_bytes(child.to, request->data, request->length, true, deadline) ||
-        !move_bytes(child.from, (char *)&length, sizeof length, false, deadline) || length > SMELT_LONGEST_MESSAGE)
+        !move_bytes(child.from, (char *)&length, sizeof length, false, deadline) ||
+        length > SMELT_LONGEST_MESSAGE)
         return false;
     *size = (size_t)length;
     *answer = malloc((size_t)length + 1);
@@ -175,13 +181,15 @@ static smelt_status explain(void)
         close(child.from);
         child.pid = 0;
         if (WIFSIGNALED(state))
-            return smelt_fail(SMELT_COMPILE_ERROR, "the Metal compiler ended by signal %d (%s) on this text", WTERMSIG(state),
+            return smelt_fail(SMELT_COMPILE_ERROR, "the Metal compiler ended by signal %d (%s) on this text",
+                              WTERMSIG(state),
                               WTERMSIG(state) == SIGALRM ? "it took too long" : strsignal(WTERMSIG(state)));
-        return smelt_fail(SMELT_COMPILE_ERROR, "the Metal compiler ended with code %d on this text%s", WEXITSTATUS(state),
-                          WEXITSTATUS(state) == 3 ? " (it ran out of memory)" : "");
+        return smelt_fail(SMELT_COMPILE_ERROR, "the Metal compiler ended with code %d on this text%s",
+                          WEXITSTATUS(state), WEXITSTATUS(state) == 3 ? " (it ran out of memory)" : "");
     }
     stop_child();
-    return smelt_fail(SMELT_COMPILE_ERROR, "the Metal compiler did not answer within %d seconds", PATIENCE_SECONDS);
+    return smelt_fail(SMELT_COMPILE_ERROR, "the Metal compiler did not answer within %d seconds",
+                      PATIENCE_SECONDS);
 }
 
 smelt_status smelt_compiler_ask(const struct smelt_message *request, char **answer, size_t *size)

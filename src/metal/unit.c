@@ -8,15 +8,19 @@
 #include "metal/cache.h"
 #include "metal/process.h"
 
-/* The processor by the level that the library uses, so that a cache can move between machines of one level. */
+/* The processor by the level that the library uses, so that a cache can move between machines of one level.
+ */
 static smelt_status put_processor(struct smelt_message *m)
 {
     SMELT_TRY(smelt_isa_check());
     enum smelt_isa isa = smelt_isa_used();
     const char *name = "x86-64", *features = "";
-    if (isa == SMELT_ISA_NEON) name = "generic";
-    else if (isa == SMELT_ISA_AVX2) name = "haswell";
-    else if (isa >= SMELT_ISA_AVX512 && isa <= SMELT_ISA_AMX) name = "skylake-avx512", features = "-prefer-256-bit";
+    if (isa == SMELT_ISA_NEON)
+        name = "generic";
+    else if (isa == SMELT_ISA_AVX2)
+        name = "haswell";
+    else if (isa >= SMELT_ISA_AVX512 && isa <= SMELT_ISA_AMX)
+        name = "skylake-avx512", features = "-prefer-256-bit";
 #if defined(__aarch64__)
     name = "generic";
 #endif
@@ -54,7 +58,8 @@ static smelt_status build_request(const struct smelt_unit *u, struct smelt_messa
         put_text(m, KEY_INCLUDE, u->folders[k]);
     }
     SMELT_TRY(put_processor(m));
-    if (m->failed || m->length > SMELT_LONGEST_MESSAGE) return smelt_fail(SMELT_OUT_OF_MEMORY, "a kernel's text is too long");
+    if (m->failed || m->length > SMELT_LONGEST_MESSAGE)
+        return smelt_fail(SMELT_OUT_OF_MEMORY, "a kernel's text is too long");
     return SMELT_OK;
 }
 
@@ -108,7 +113,8 @@ smelt_status smelt_unit_reflect(const struct smelt_unit *unit, char **reflection
     const char *found = smelt_message_find(answer, size, KEY_REFLECTION, &length);
     *reflection = found ? strndup(found, length) : NULL;
     free(answer);
-    return *reflection ? SMELT_OK : smelt_fail(SMELT_INTERNAL_ERROR, "the Metal compiler did not describe the text");
+    return *reflection ? SMELT_OK
+                       : smelt_fail(SMELT_INTERNAL_ERROR, "the Metal compiler did not describe the text");
 }
 
 smelt_status smelt_unit_compile(const struct smelt_unit *unit, struct smelt_code **out)

@@ -9,7 +9,7 @@
 #include "metalc/abi.h"
 
 struct smelt_unit {
-    const char *name;   /* of the text, in messages */
+    const char *name; /* of the text, in messages */
     const char *source;
     const char *prefix; /* C++ before it, on a line of its own; "" = none */
     const char *entry;  /* C++ behind it that calls the kernel; "" = only look */

@@ -7,7 +7,8 @@
 
 #define SMELT_ABI_VERSION 1
 
-/* Fields of the table of 32-bit words, all the same for the lanes of a simdgroup. Three in a row are x, y, z. */
+/* Fields of the table of 32-bit words, all the same for the lanes of a simdgroup. Three in a row are x, y, z.
+ */
 enum smelt_word {
     WORD_THREADS_PER_GRID = 0,
     WORD_THREADGROUPS_PER_GRID = 3,
@@ -23,12 +24,13 @@ enum smelt_word {
 };
 
 struct smelt_simdgroup {
-    void *const *arguments;         /* buffers, bytes and threadgroup memory, in the order of the bindings */
-    unsigned char *threadgroup;     /* the kernel's own threadgroup variables */
+    void *const *arguments;     /* buffers, bytes and threadgroup memory, in the order of the bindings */
+    unsigned char *threadgroup; /* the kernel's own threadgroup variables */
     uint32_t words[WORD_COUNT];
-    uint32_t active;                /* bit L: lane L runs */
+    uint32_t active; /* bit L: lane L runs */
     uint32_t padding;
-    uint32_t positions[3][32];      /* in the threadgroup, by lane: only where a row of threads is not 32-aligned */
+    uint32_t positions[3]
+                      [32]; /* in the threadgroup, by lane: only where a row of threads is not 32-aligned */
     uint32_t grid_positions[3][32];
 };
 
@@ -36,6 +38,5 @@ struct smelt_simdgroup {
 #define SMELT_ACTIVE_OFFSET offsetof(struct smelt_simdgroup, active)
 
 typedef void smelt_simdgroup_function(struct smelt_simdgroup *);
-
 
 #endif

@@ -29,7 +29,8 @@ static void put(struct text *answer, uint32_t key, const void *bytes, size_t len
 /* Fields become strings in place: the NUL behind one falls on the head of the next, read by then. */
 static bool read_request(struct request *r, char *bytes, size_t length)
 {
-    *r = (struct request){.name = "<source>", .source = "", .prefix = "", .entry = "", .cpu = "x86-64", .features = ""};
+    *r = (struct request){
+        .name = "<source>", .source = "", .prefix = "", .entry = "", .cpu = "x86-64", .features = ""};
     char *end = NULL;
     for (size_t at = 0; at + 8 <= length;) {
         uint32_t head[2];
@@ -70,15 +71,37 @@ static const char triple[] =
 
 static size_t frontend_arguments(const struct request *r, const char **list)
 {
-    static const char *const common[] = {
-        "-fwrapv", "-relaxed-aliasing", "-fno-threadsafe-statics", "-disable-O0-optnone", "-ffreestanding",
-        "-fno-char8_t", "-fdeclspec", "-ffloat16-excess-precision=none", "-fbfloat16-excess-precision=none",
-"-cl-single-precision-constant", "-fno-gnu-inline-asm", "-Wno-user-defined-literals",
-        "-Wno-duplicate-decl-specifier", "-Wno-unknown-attributes", "-Wno-ignored-attributes", "-Wno-unused-value",
-        "-Wno-c99-designator", "-Wno-unused-comparison", "-Wno-undefined-inline", "-Wno-nan-infinity-disabled", "-Wno-undefined-internal",
-        "-ftemplate-depth=512", "-fconstexpr-steps=4194304", "-ferror-limit", "20", "-nostdsysteminc",
-        "-nobuiltininc", "-fpch-instantiate-templates", "-I", "/smelt/include",
-        "-fvisibility=hidden"};
+    static const char *const common[] = {"-fwrapv",
+                                         "-relaxed-aliasing",
+                                         "-fno-threadsafe-statics",
+                                         "-disable-O0-optnone",
+                                         "-ffreestanding",
+                                         "-fno-char8_t",
+                                         "-fdeclspec",
+                                         "-ffloat16-excess-precision=none",
+                                         "-fbfloat16-excess-precision=none",
+                                         "-cl-single-precision-constant",
+                                         "-fno-gnu-inline-asm",
+                                         "-Wno-user-defined-literals",
+                                         "-Wno-duplicate-decl-specifier",
+                                         "-Wno-unknown-attributes",
+                                         "-Wno-ignored-attributes",
+                                         "-Wno-unused-value",
+                                         "-Wno-c99-designator",
+                                         "-Wno-unused-comparison",
+                                         "-Wno-undefined-inline",
+                                         "-Wno-nan-infinity-disabled",
+                                         "-Wno-undefined-internal",
+                                         "-ftemplate-depth=512",
+                                         "-fconstexpr-steps=4194304",
+                                         "-ferror-limit",
+                                         "20",
+                                         "-nostdsysteminc",
+                                         "-nobuiltininc",
+                                         "-fpch-instantiate-templates",
+                                         "-I",
+                                         "/smelt/include",
+                                         "-fvisibility=hidden"};
     static const char *const modes[3][8] = {
         {"-ffp-contract=off"},
         {"-ffp-contract=fast", "-mreassociate", "-freciprocal-math", "-fapprox-func", "-fno-signed-zeros",
@@ -88,8 +111,10 @@ static size_t frontend_arguments(const struct request *r, const char **list)
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof common / sizeof *common; i++) list[count++] = common[i];
-    for (size_t i = 0; i < 8 && modes[r->task.math_mode % 3][i]; i++) list[count++] = modes[r->task.math_mode % 3][i];
-    if (r->task.math_mode == MATH_FAST) list[count++] = "-menable-no-infs", list[count++] = "-menable-no-nans";
+    for (size_t i = 0; i < 8 && modes[r->task.math_mode % 3][i]; i++)
+        list[count++] = modes[r->task.math_mode % 3][i];
+    if (r->task.math_mode == MATH_FAST)
+        list[count++] = "-menable-no-infs", list[count++] = "-menable-no-nans";
     for (size_t i = 0; i < r->argument_count; i++) list[count++] = r->arguments[i];
     return count;
 }
@@ -125,10 +150,11 @@ static bool build_text(const struct request *r, struct text *whole, struct text 
 
 static const char prelude_text[] = "#include <metal_stdlib>\n#include <smelt_entry.h>\n";
 
-/* The embedded headers as files of the frontend; the last is the precompiled one, which asks for its source. */
+/* The embedded headers as files of the frontend; the last is the precompiled one, which asks for its source.
+ */
 static struct frontend_file *prelude_files(unsigned math_mode, size_t *count)
 {
-    static char (*paths)[64];
+    static char(*paths)[64];
     if (!paths) paths = must_allocate(embedded_count, sizeof *paths); /* kept as long as the process */
     struct frontend_file *files = must_allocate(embedded_count + 2, sizeof *files);
     *count = 0;
@@ -195,13 +221,15 @@ static bool run_engine(const struct request *r, LLVMModuleRef module, struct tex
     struct kernel_report report = {0};
     struct text object = {0}, ir = {0};
     bool good = target_open(&target, triple, r->cpu, r->features, log) &&
-                compile_module(module, "smelt_entry", (r->task.flags & TASK_ROWS) != 0, &target, &object, &report, log,
-                               r->task.flags & TASK_SHOW_IR ? &ir : NULL);
-    struct smelt_report_words words = {
-        .threadgroup_bytes = report.threadgroup_bytes, .private_bytes = report.private_bytes,
-        .has_barrier = report.has_barrier, .vector_accesses = report.vector_accesses,
-        .gather_accesses = report.gather_accesses, .scalar_accesses = report.scalar_accesses,
-        .serial_operations = report.serial_operations};
+                compile_module(module, "smelt_entry", (r->task.flags & TASK_ROWS) != 0, &target, &object,
+                               &report, log, r->task.flags & TASK_SHOW_IR ? &ir : NULL);
+    struct smelt_report_words words = {.threadgroup_bytes = report.threadgroup_bytes,
+                                       .private_bytes = report.private_bytes,
+                                       .has_barrier = report.has_barrier,
+                                       .vector_accesses = report.vector_accesses,
+                                       .gather_accesses = report.gather_accesses,
+                                       .scalar_accesses = report.scalar_accesses,
+                                       .serial_operations = report.serial_operations};
     put(answer, KEY_REPORT, &words, sizeof words);
     if (good) put(answer, KEY_OBJECT, object.data, object.length);
     if (ir.data) put(answer, KEY_IR, ir.data, ir.length);
@@ -223,7 +251,8 @@ void answer_request(char *bytes, size_t length, struct text *answer)
         good = run_frontend(&r, &whole, &result);
         text_append(&log, result.log, strlen(result.log));
     }
-    if (good && r.task.flags & TASK_REFLECT) put(answer, KEY_REFLECTION, result.reflection, strlen(result.reflection));
+    if (good && r.task.flags & TASK_REFLECT)
+        put(answer, KEY_REFLECTION, result.reflection, strlen(result.reflection));
     if (good && *r.entry) good = run_engine(&r, result.module, answer, &log);
     uint32_t status = !good;
     put(answer, KEY_STATUS, &status, sizeof status);

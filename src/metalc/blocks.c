@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control flow in source order. clang lays out the blocks of unoptimised code as the text stands, and no pass
-   before this one moves them; so the order of the blocks is the structure of the source: a branch joins at the
-   first block behind both arms, and a loop is every block from its header to its latch, also those that leave it
-   and that a graph alone would put outside (`simd_sum` before `break`). */
+/* The control flow in source order. clang lays out the blocks of unoptimised code as the text stands, and no
+   pass before this one moves them; so the order of the blocks is the structure of the source: a branch joins
+   at the first block behind both arms, and a loop is every block from its header to its latch, also those
+   that leave it and that a graph alone would put outside (`simd_sum` before `break`). */
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,8 @@ struct place {
 
 static int by_address(const void *a, const void *b)
 {
-    uintptr_t x = (uintptr_t)((const struct place *)a)->source, y = (uintptr_t)((const struct place *)b)->source;
+    uintptr_t x = (uintptr_t)((const struct place *)a)->source,
+              y = (uintptr_t)((const struct place *)b)->source;
     return x < y ? -1 : x > y;
 }
 
@@ -113,8 +114,8 @@ static void read_layout(struct engine *e, struct layout *l)
     }
 }
 
-/* Our own nodes in layout order: every reachable block; before a header with several ways in a node that gathers
-   them; after the last block that jumps back to a header a latch, the only node that does. */
+/* Our own nodes in layout order: every reachable block; before a header with several ways in a node that
+   gathers them; after the last block that jumps back to a header a latch, the only node that does. */
 struct nodes {
     uint32_t *block, *before, *latch; /* by position */
 };
@@ -153,7 +154,9 @@ static void draw_edges(struct engine *e, const struct layout *l, const struct no
             LLVMValueRef end = LLVMGetBasicBlockTerminator(l->order[at]);
             for (unsigned s = 0; s < LLVMGetNumSuccessors(end); s++) {
                 uint32_t to = find_place(l->places, l->count, LLVMGetSuccessor(end, s));
-                uint32_t node = to <= at ? n->latch[to] : n->before[to] != NO_BLOCK ? n->before[to] : n->block[to];
+                uint32_t node = to <= at                    ? n->latch[to]
+                                : n->before[to] != NO_BLOCK ? n->before[to]
+                                                            : n->block[to];
                 add_edge(e, (struct edge){b, node, n->block[to], l->order[at], false});
             }
             if (LLVMGetNumSuccessors(end) == 0)
@@ -162,8 +165,10 @@ static void draw_edges(struct engine *e, const struct layout *l, const struct no
         e->blocks[b].edge_count = e->edge_count - e->blocks[b].first_edge;
     }
     for (uint32_t i = 0; i < e->edge_count; i++) {
-        if (e->edges[i].to == UINT32_MAX - 1) e->edges[i].to = e->block_count;
-        else if (!e->edges[i].back) e->blocks[e->edges[i].to].in_count++;
+        if (e->edges[i].to == UINT32_MAX - 1)
+            e->edges[i].to = e->block_count;
+        else if (!e->edges[i].back)
+            e->blocks[e->edges[i].to].in_count++;
     }
     free(position);
     free(role);
@@ -179,12 +184,13 @@ static bool find_loops(struct engine *e)
 {
     e->loops = must_allocate(e->block_count, sizeof *e->loops);
     for (uint32_t i = 0; i < e->edge_count; i++)
-        if (e->edges[i].back) e->loops[e->loop_count++] = (struct loop){e->edges[i].to, e->edges[i].from, NO_BLOCK, false};
+        if (e->edges[i].back)
+            e->loops[e->loop_count++] = (struct loop){e->edges[i].to, e->edges[i].from, NO_BLOCK, false};
     for (uint32_t k = 0; k < e->loop_count; k++)
         for (uint32_t b = e->loops[k].header; b <= e->loops[k].latch; b++) {
             uint32_t old = e->blocks[b].loop;
-            if (old == NO_BLOCK || e->loops[old].latch - e->loops[old].header >
-                                       e->loops[k].latch - e->loops[k].header)
+            if (old == NO_BLOCK ||
+                e->loops[old].latch - e->loops[old].header > e->loops[k].latch - e->loops[k].header)
                 e->blocks[b].loop = k;
         }
     for (uint32_t k = 0; k < e->loop_count; k++)
@@ -195,11 +201,12 @@ static bool find_loops(struct engine *e)
                 engine_fail(e, NULL, "loops that overlap without nesting");
                 return false;
             }
-            if (inner->parent == NO_BLOCK || e->loops[inner->parent].header < outer->header) inner->parent = m;
+            if (inner->parent == NO_BLOCK || e->loops[inner->parent].header < outer->header)
+                inner->parent = m;
         }
     for (uint32_t i = 0; i < e->edge_count; i++)
-        for (uint32_t k = e->edges[i].to < e->block_count ? e->blocks[e->edges[i].to].loop : NO_BLOCK; k != NO_BLOCK;
-             k = e->loops[k].parent)
+        for (uint32_t k = e->edges[i].to < e->block_count ? e->blocks[e->edges[i].to].loop : NO_BLOCK;
+             k != NO_BLOCK; k = e->loops[k].parent)
             if (!in_loop(e, k, e->edges[i].from) && e->edges[i].to != e->loops[k].header) {
                 engine_fail(e, NULL, "a jump into the middle of a loop (a case label inside a loop)");
                 return false;
@@ -207,13 +214,15 @@ static bool find_loops(struct engine *e)
     return true;
 }
 
-/* Over forward edges, with the latch joined to wherever its loop may go: what leaves a loop early meets the rest
-   behind it. The layout is a topological order, so one sweep from the end suffices. */
+/* Over forward edges, with the latch joined to wherever its loop may go: what leaves a loop early meets the
+   rest behind it. The layout is a topological order, so one sweep from the end suffices. */
 static uint32_t meet(const struct engine *e, uint32_t a, uint32_t b)
 {
     while (a != b) {
-        if (a < b) a = e->blocks[a].postdominator;
-        else b = e->blocks[b].postdominator;
+        if (a < b)
+            a = e->blocks[a].postdominator;
+        else
+            b = e->blocks[b].postdominator;
     }
     return a;
 }

@@ -9,7 +9,8 @@
 #include "abi.h"
 #include "engine.h"
 
-bool target_open(struct target *target, const char *triple, const char *cpu, const char *features, struct text *log)
+bool target_open(struct target *target, const char *triple, const char *cpu, const char *features,
+                 struct text *log)
 {
     LLVMTargetRef description;
     char *message = NULL;
@@ -22,8 +23,8 @@ bool target_open(struct target *target, const char *triple, const char *cpu, con
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
     static bool told;
-    /* neither is a parameter of its pass in 19; a loop over a private array has to unroll, however wide its vectors,
-       or the array stays in memory */
+    /* neither is a parameter of its pass in 19; a loop over a private array has to unroll, however wide its
+       vectors, or the array stays in memory */
     const char *const flags[] = {"smelt-metalc", "-scalarize-load-store", "-unroll-threshold=6000"};
     if (!told) LLVMParseCommandLineOptions(3, flags, "");
     told = true;
@@ -33,8 +34,8 @@ bool target_open(struct target *target, const char *triple, const char *cpu, con
         return false;
     }
     *target = (struct target){triple, cpu, features, NULL};
-    target->machine = LLVMCreateTargetMachine(description, triple, cpu, features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
-                                              LLVMCodeModelSmall);
+    target->machine = LLVMCreateTargetMachine(description, triple, cpu, features, LLVMCodeGenLevelDefault,
+                                              LLVMRelocPIC, LLVMCodeModelSmall);
     return target->machine != NULL;
 }
 
@@ -61,8 +62,9 @@ static void open_function(struct engine *e, const struct target *target)
     set_attribute(e->target, "min-legal-vector-width", "512");
     set_attribute(e->target, "prefer-vector-width", "512");
     set_attribute(e->target, "no-jump-tables", "true");
-    LLVMAddAttributeAtIndex(e->target, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                            LLVMCreateEnumAttribute(e->context, LLVMGetEnumAttributeKindForName("nounwind", 8), 0));
+    LLVMAddAttributeAtIndex(
+        e->target, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+        LLVMCreateEnumAttribute(e->context, LLVMGetEnumAttributeKindForName("nounwind", 8), 0));
     e->simdgroup = LLVMGetParam(e->target, 0);
     e->entry = LLVMAppendBasicBlockInContext(e->context, e->target, "entry");
     LLVMPositionBuilderAtEnd(e->slots, e->entry);
@@ -121,7 +123,8 @@ static bool vectorise(struct engine *e, const struct target *target)
     return !e->failed;
 }
 
-static bool write_object(LLVMModuleRef module, const struct target *target, struct text *object, struct text *log)
+static bool write_object(LLVMModuleRef module, const struct target *target, struct text *object,
+                         struct text *log)
 {
     char *message = NULL;
     LLVMMemoryBufferRef buffer = NULL;
@@ -143,8 +146,8 @@ static const char finish[] =
     "dse,loop-mssa(licm),simplifycfg<sink-common-insts>,loop-unroll<O2>,instcombine<no-verify-fixpoint>,"
     "loop-mssa(licm),sink,dce),globaldce";
 
-bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const struct target *target, struct text *object,
-                    struct kernel_report *report, struct text *log, struct text *ir)
+bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const struct target *target,
+                    struct text *object, struct kernel_report *report, struct text *log, struct text *ir)
 {
     LLVMValueRef source = LLVMGetNamedFunction(module, entry);
     struct engine e;

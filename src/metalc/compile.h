@@ -21,17 +21,18 @@ struct kernel_report {
 };
 
 /* prepare.c: everything inlined into `entry`, C++'s undefined operations given Metal's meaning. */
-bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct target *target, uint64_t *threadgroup_bytes,
-                    struct text *log);
+bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct target *target,
+                    uint64_t *threadgroup_bytes, struct text *log);
 bool run_passes(LLVMModuleRef module, const char *passes, const struct target *target, struct text *log);
 
 /* codegen.c */
-bool target_open(struct target *target, const char *triple, const char *cpu, const char *features, struct text *log);
+bool target_open(struct target *target, const char *triple, const char *cpu, const char *features,
+                 struct text *log);
 void target_close(struct target *target);
-/* Turns the function `entry` of the module into a simdgroup function and writes its object; `ir`, where not NULL,
-   receives the module as text at each stage. */
-bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const struct target *target, struct text *object,
-                    struct kernel_report *report, struct text *log, struct text *ir);
+/* Turns the function `entry` of the module into a simdgroup function and writes its object; `ir`, where not
+   NULL, receives the module as text at each stage. */
+bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const struct target *target,
+                    struct text *object, struct kernel_report *report, struct text *log, struct text *ir);
 /* expand.c: memcpy and the like of known length become loads and stores. */
 void expand_copies(LLVMValueRef function);
 /* layout.c */

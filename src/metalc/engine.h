@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU engine: turns a scalar kernel, written for one thread, into a function for a simdgroup of 32 lanes.
-   blocks.c draws the control flow in source order, uniformity.c says what differs between lanes, linearise.c walks
-   the blocks under masks, and lanes.c, memory.c, simd.c and matrix.c write the instructions. */
+   blocks.c draws the control flow in source order, uniformity.c says what differs between lanes, linearise.c
+   walks the blocks under masks, and lanes.c, memory.c, simd.c and matrix.c write the instructions. */
 #ifndef SMELT_METALC_ENGINE_H
 #define SMELT_METALC_ENGINE_H
 #include <stdbool.h>
@@ -33,8 +33,8 @@ struct value {
     LLVMValueRef source;
     uint32_t block; /* where it is defined */
     struct shape shape;
-    bool crosses;     /* used in another block */
-    bool leaves_loop; /* used after a loop that its lanes leave at different times */
+    bool crosses;      /* used in another block */
+    bool leaves_loop;  /* used after a loop that its lanes leave at different times */
     int private_index; /* alloca: its row in engine.privates, else -1 */
     LLVMValueRef scalar_slot, vector_slot, test_slot, late_slot, incoming_slot;
     LLVMValueRef scalar, vector, test; /* as defined: good in the rest of its own block */
@@ -50,7 +50,7 @@ struct edge {
 };
 
 struct block {
-    LLVMBasicBlockRef source; /* NULL: a node without instructions */
+    LLVMBasicBlockRef source;        /* NULL: a node without instructions */
     uint32_t first_edge, edge_count; /* out of it; in the order of the terminator's successors */
     uint32_t in_count;               /* forward edges into it */
     uint32_t loop;                   /* innermost, or NO_BLOCK */
@@ -137,8 +137,8 @@ void define_vector(struct engine *e, struct value *v, LLVMValueRef vector);
 LLVMTypeRef vector_type(LLVMTypeRef element);
 LLVMValueRef splat(struct engine *e, LLVMValueRef scalar);
 LLVMValueRef lane_numbers(struct engine *e, LLVMTypeRef integer, int64_t stride);
-LLVMValueRef call_intrinsic(struct engine *e, const char *name, LLVMTypeRef *overloads, unsigned overload_count,
-                            LLVMValueRef *arguments, unsigned argument_count);
+LLVMValueRef call_intrinsic(struct engine *e, const char *name, LLVMTypeRef *overloads,
+                            unsigned overload_count, LLVMValueRef *arguments, unsigned argument_count);
 LLVMValueRef entry_slot(struct engine *e, LLVMTypeRef type, const char *name);
 LLVMValueRef any_lane(struct engine *e, LLVMValueRef mask);
 LLVMValueRef mask_bits(struct engine *e, LLVMValueRef mask);

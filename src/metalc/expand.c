@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memcpy, memmove and memset of a known, moderate length become loads and stores, which lanes can do together. */
+/* memcpy, memmove and memset of a known, moderate length become loads and stores, which lanes can do
+ * together. */
 #include "compile.h"
 #include <string.h>
 
@@ -50,7 +51,8 @@ static void expand(LLVMBuilderRef b, LLVMValueRef call, bool fill)
 void expand_copies(LLVMValueRef function)
 {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(LLVMGetTypeContext(LLVMTypeOf(function)));
-    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block; block = LLVMGetNextBasicBlock(block)) {
+    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block;
+         block = LLVMGetNextBasicBlock(block)) {
         for (LLVMValueRef i = LLVMGetFirstInstruction(block), next; i; i = next) {
             next = LLVMGetNextInstruction(i);
             if (LLVMGetInstructionOpcode(i) != LLVMCall || !LLVMIsAFunction(LLVMGetCalledValue(i))) continue;

@@ -18,12 +18,14 @@
 #include <llvm/Support/FileSystem.h>
 #include <llvm/Support/VirtualFileSystem.h>
 
-namespace {
+namespace
+{
 
 // A kernel is one line "kernel<TAB>host name<TAB>C++ expression", followed by its parameters, a line each:
-// "parameter<TAB>name<TAB>pointer|reference|value<TAB>const|mutable<TAB>size of the element<TAB>type", followed
-// by its attributes, "attribute<TAB>name<TAB>number or empty".
-class Reflector : public clang::RecursiveASTVisitor<Reflector> {
+// "parameter<TAB>name<TAB>pointer|reference|value<TAB>const|mutable<TAB>size of the element<TAB>type",
+// followed by its attributes, "attribute<TAB>name<TAB>number or empty".
+class Reflector : public clang::RecursiveASTVisitor<Reflector>
+{
   public:
     Reflector(clang::ASTContext &context, std::string &out)
         : context(context), out(out), policy(context.getPrintingPolicy())
@@ -48,8 +50,8 @@ class Reflector : public clang::RecursiveASTVisitor<Reflector> {
         std::string name = function->getNameAsString();
         if (const auto *attribute = annotation(function, "smelt.host_name"))
             if (attribute->args_size() == 1)
-                if (const auto *text =
-                        llvm::dyn_cast<clang::StringLiteral>((*attribute->args_begin())->IgnoreParenImpCasts()))
+                if (const auto *text = llvm::dyn_cast<clang::StringLiteral>(
+                        (*attribute->args_begin())->IgnoreParenImpCasts()))
                     name = text->getString().str();
         out += "kernel\t" + name + "\t" + expression + "\n";
         for (const clang::ParmVarDecl *parameter : function->parameters()) describe(parameter);
@@ -67,8 +69,11 @@ class Reflector : public clang::RecursiveASTVisitor<Reflector> {
     void describe(const clang::ParmVarDecl *parameter)
     {
         clang::QualType type = parameter->getType();
-        const char *kind = type->isPointerType() ? "pointer" : type->isReferenceType() ? "reference" : "value";
-        clang::QualType element = type->isPointerType() || type->isReferenceType() ? type->getPointeeType() : type;
+        const char *kind = type->isPointerType()     ? "pointer"
+                           : type->isReferenceType() ? "reference"
+                                                     : "value";
+        clang::QualType element =
+            type->isPointerType() || type->isReferenceType() ? type->getPointeeType() : type;
         uint64_t size = 0;
         if (!element->isIncompleteType() && !element->isFunctionType())
             size = context.getTypeSizeInChars(element).getQuantity();
@@ -91,7 +96,8 @@ class Reflector : public clang::RecursiveASTVisitor<Reflector> {
 };
 
 // Looks at what the text itself declares and instantiates: walking everything would load the whole prelude.
-class ReflectConsumer : public clang::ASTConsumer {
+class ReflectConsumer : public clang::ASTConsumer
+{
   public:
     explicit ReflectConsumer(std::string &out) : out(out) {}
     bool HandleTopLevelDecl(clang::DeclGroupRef group) override
@@ -112,7 +118,8 @@ class ReflectConsumer : public clang::ASTConsumer {
     std::vector<clang::Decl *> declared;
 };
 
-class Action : public clang::EmitLLVMOnlyAction {
+class Action : public clang::EmitLLVMOnlyAction
+{
   public:
     Action(llvm::LLVMContext *context, std::string *reflection)
         : clang::EmitLLVMOnlyAction(context), reflection(reflection)
@@ -136,7 +143,8 @@ class Action : public clang::EmitLLVMOnlyAction {
 };
 
 // The disk, but for everything outside the given folders.
-class FolderFileSystem : public llvm::vfs::ProxyFileSystem {
+class FolderFileSystem : public llvm::vfs::ProxyFileSystem
+{
   public:
     explicit FolderFileSystem(const frontend_request &request)
         : llvm::vfs::ProxyFileSystem(llvm::vfs::getRealFileSystem())
@@ -209,7 +217,8 @@ extern "C" int frontend_run(const frontend_request *request, frontend_result *re
         new clang::DiagnosticsEngine(new clang::DiagnosticIDs, options, &printer, false));
     clang::DiagnosticsEngine &diagnostics = *engine;
 
-    std::vector<const char *> arguments = {"-triple", request->triple, "-x", request->precompiled ? "c++-header" : "c++", "-std=c++20", "-O0"};
+    std::vector<const char *> arguments = {
+        "-triple", request->triple, "-x", request->precompiled ? "c++-header" : "c++", "-std=c++20", "-O0"};
     arguments.insert(arguments.end(), request->arguments, request->arguments + request->argument_count);
     arguments.push_back(request->main.path);
 

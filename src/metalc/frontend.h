@@ -25,7 +25,8 @@ struct frontend_request {
     size_t argument_count; /* further cc1 arguments: -D, -I, math mode */
     const char *triple;
     int reflect; /* also describe every kernel of the text */
-    const char *precompiled; /* where to write the text as a precompiled header, instead of a module; else NULL */
+    const char
+        *precompiled; /* where to write the text as a precompiled header, instead of a module; else NULL */
 };
 
 struct frontend_result {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instructions on lanes: a uniform one stays as it is, an affine one computes its base, the others become the same
-   operation on vectors of 32. */
+/* Instructions on lanes: a uniform one stays as it is, an affine one computes its base, the others become the
+   same operation on vectors of 32. */
 #include "engine.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,8 +18,10 @@ void engine_fail(struct engine *e, LLVMValueRef where, const char *format, ...)
         unsigned line = where && LLVMIsAInstruction(where) ? LLVMGetDebugLocLine(where) : 0;
         unsigned length = 0;
         const char *file = line ? LLVMGetDebugLocFilename(where, &length) : NULL;
-        if (file) text_print(e->log, "%.*s:%u: error: %s\n", (int)length, file, line, message);
-        else text_print(e->log, "error: %s\n", message);
+        if (file)
+            text_print(e->log, "%.*s:%u: error: %s\n", (int)length, file, line, message);
+        else
+            text_print(e->log, "error: %s\n", message);
     }
     e->failed = true;
 }
@@ -46,8 +48,8 @@ LLVMValueRef entry_slot(struct engine *e, LLVMTypeRef type, const char *name)
     return LLVMBuildAlloca(e->slots, type, name);
 }
 
-LLVMValueRef call_intrinsic(struct engine *e, const char *name, LLVMTypeRef *overloads, unsigned overload_count,
-                            LLVMValueRef *arguments, unsigned argument_count)
+LLVMValueRef call_intrinsic(struct engine *e, const char *name, LLVMTypeRef *overloads,
+                            unsigned overload_count, LLVMValueRef *arguments, unsigned argument_count)
 {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     LLVMValueRef function = LLVMGetIntrinsicDeclaration(e->module, id, overloads, overload_count);
@@ -73,8 +75,8 @@ LLVMValueRef splat(struct engine *e, LLVMValueRef scalar)
         for (int i = 0; i < LANES; i++) copies[i] = scalar;
         return LLVMConstVector(copies, LANES);
     }
-    LLVMValueRef first =
-        LLVMBuildInsertElement(e->builder, LLVMGetPoison(vector_type(type)), scalar, LLVMConstInt(e->i32, 0, 0), "");
+    LLVMValueRef first = LLVMBuildInsertElement(e->builder, LLVMGetPoison(vector_type(type)), scalar,
+                                                LLVMConstInt(e->i32, 0, 0), "");
     return LLVMBuildShuffleVector(e->builder, first, LLVMGetPoison(vector_type(type)),
                                   LLVMConstNull(LLVMVectorType(e->i32, LANES)), "");
 }
@@ -146,8 +148,9 @@ LLVMValueRef scalar_of(struct engine *e, LLVMValueRef operand)
     if (v->block == e->current && v->scalar) return v->scalar;
     refresh(e, v);
     if (!v->cached_scalar)
-        v->cached_scalar = v->scalar_slot ? LLVMBuildLoad2(e->builder, LLVMTypeOf(operand), v->scalar_slot, "")
-                                          : LLVMGetPoison(LLVMTypeOf(operand));
+        v->cached_scalar = v->scalar_slot
+                               ? LLVMBuildLoad2(e->builder, LLVMTypeOf(operand), v->scalar_slot, "")
+                               : LLVMGetPoison(LLVMTypeOf(operand));
     return v->cached_scalar;
 }
 
@@ -158,7 +161,8 @@ LLVMValueRef test_of(struct engine *e, LLVMValueRef operand)
     if (v->block == e->current && v->test) return v->test;
     refresh(e, v);
     if (!v->cached_test)
-        v->cached_test = v->test_slot ? LLVMBuildLoad2(e->builder, e->i1, v->test_slot, "") : LLVMGetUndef(e->i1);
+        v->cached_test =
+            v->test_slot ? LLVMBuildLoad2(e->builder, e->i1, v->test_slot, "") : LLVMGetUndef(e->i1);
     return v->cached_test;
 }
 
@@ -186,8 +190,10 @@ LLVMValueRef vector_of(struct engine *e, LLVMValueRef operand)
     if (v->cached_vector) return v->cached_vector;
     bool whole = v->shape.kind == SHAPE_VARYING || v->shape.conditional;
     LLVMValueRef slot = NULL;
-    if (parts_between(e, v->block, e->current)) slot = v->late_slot;
-    else if (whole) slot = v->vector_slot;
+    if (parts_between(e, v->block, e->current))
+        slot = v->late_slot;
+    else if (whole)
+        slot = v->vector_slot;
     if (slot) {
         v->cached_vector = LLVMBuildLoad2(e->builder, shaped_type(v), slot, "");
     } else if (whole) {
@@ -198,13 +204,14 @@ LLVMValueRef vector_of(struct engine *e, LLVMValueRef operand)
     return v->cached_vector;
 }
 
-/* The instruction again with scalar operands. An affine base is lane 0's, which may be inactive: what LLVM knows
-   about the result of an active lane does not hold for it. */
+/* The instruction again with scalar operands. An affine base is lane 0's, which may be inactive: what LLVM
+   knows about the result of an active lane does not hold for it. */
 LLVMValueRef clone_scalar(struct engine *e, LLVMValueRef i, bool base)
 {
     LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
     if (base && opcode == LLVMOr)
-        return LLVMBuildAdd(e->builder, scalar_of(e, LLVMGetOperand(i, 0)), scalar_of(e, LLVMGetOperand(i, 1)), "");
+        return LLVMBuildAdd(e->builder, scalar_of(e, LLVMGetOperand(i, 0)),
+                            scalar_of(e, LLVMGetOperand(i, 1)), "");
     LLVMValueRef copy = LLVMInstructionClone(i);
     for (unsigned k = 0; k < (unsigned)LLVMGetNumOperands(i); k++) {
         LLVMValueRef operand = LLVMGetOperand(i, k);
@@ -212,7 +219,8 @@ LLVMValueRef clone_scalar(struct engine *e, LLVMValueRef i, bool base)
     }
     LLVMInsertIntoBuilder(e->builder, copy);
     if (!base) return copy;
-    if (opcode == LLVMAdd || opcode == LLVMSub || opcode == LLVMMul || opcode == LLVMShl || opcode == LLVMTrunc) {
+    if (opcode == LLVMAdd || opcode == LLVMSub || opcode == LLVMMul || opcode == LLVMShl ||
+        opcode == LLVMTrunc) {
         if (opcode != LLVMTrunc) LLVMSetNUW(copy, 0), LLVMSetNSW(copy, 0);
     } else if (opcode == LLVMZExt) {
         LLVMSetNNeg(copy, 0);
@@ -222,8 +230,8 @@ LLVMValueRef clone_scalar(struct engine *e, LLVMValueRef i, bool base)
     return copy;
 }
 
-/* Whether base + 31 * stride stays in the range of the narrow type, so that extending each lane is the same as
-   extending the base. */
+/* Whether base + 31 * stride stays in the range of the narrow type, so that extending each lane is the same
+   as extending the base. */
 static LLVMValueRef test_extension(struct engine *e, LLVMValueRef i, const struct value *v)
 {
     LLVMValueRef source = LLVMGetOperand(i, 0), old = test_of(e, source);
@@ -236,9 +244,11 @@ static LLVMValueRef test_extension(struct engine *e, LLVMValueRef i, const struc
     bool is_signed = LLVMGetInstructionOpcode(i) == LLVMSExt;
     uint64_t top = is_signed ? (UINT64_C(1) << (width - 1)) - 1 : (UINT64_C(1) << width) - 1;
     uint64_t bottom = is_signed ? UINT64_C(1) << (width - 1) : 0;
-    LLVMIntPredicate predicate = reach > 0 ? (is_signed ? LLVMIntSLE : LLVMIntULE) : (is_signed ? LLVMIntSGE : LLVMIntUGE);
+    LLVMIntPredicate predicate =
+        reach > 0 ? (is_signed ? LLVMIntSLE : LLVMIntULE) : (is_signed ? LLVMIntSGE : LLVMIntUGE);
     uint64_t limit = reach > 0 ? top - (uint64_t)reach : bottom + (uint64_t)-reach;
-    LLVMValueRef test = LLVMBuildICmp(e->builder, predicate, scalar_of(e, source), LLVMConstInt(type, limit, 0), "fits");
+    LLVMValueRef test =
+        LLVMBuildICmp(e->builder, predicate, scalar_of(e, source), LLVMConstInt(type, limit, 0), "fits");
     return old ? LLVMBuildAnd(e->builder, old, test, "") : test;
 }
 
@@ -278,10 +288,12 @@ static LLVMValueRef vector_intrinsic(struct engine *e, LLVMValueRef i, LLVMValue
     size_t length;
     const char *name = LLVMIntrinsicGetName(LLVMGetIntrinsicID(callee), &length);
     unsigned count = LLVMGetNumArgOperands(i);
-    bool last_scalar = !strcmp(name, "llvm.ctlz") || !strcmp(name, "llvm.cttz") || !strcmp(name, "llvm.abs") ||
-                       !strcmp(name, "llvm.is.fpclass") || !strcmp(name, "llvm.powi");
+    bool last_scalar = !strcmp(name, "llvm.ctlz") || !strcmp(name, "llvm.cttz") ||
+                       !strcmp(name, "llvm.abs") || !strcmp(name, "llvm.is.fpclass") ||
+                       !strcmp(name, "llvm.powi");
     bool overload_operand = !strcmp(name, "llvm.is.fpclass");
-    bool two = !strcmp(name, "llvm.fptosi.sat") || !strcmp(name, "llvm.fptoui.sat") || !strcmp(name, "llvm.ldexp");
+    bool two =
+        !strcmp(name, "llvm.fptosi.sat") || !strcmp(name, "llvm.fptoui.sat") || !strcmp(name, "llvm.ldexp");
     bool with_overflow = strstr(name, ".with.overflow") != NULL;
     LLVMValueRef arguments[4];
     if (count > 4 || !LLVMIntrinsicIsOverloaded(LLVMGetIntrinsicID(callee)) || !strcmp(name, "llvm.powi")) {
@@ -307,45 +319,47 @@ static LLVMValueRef vector_form(struct engine *e, LLVMValueRef i)
     LLVMBuilderRef b = e->builder;
     LLVMValueRef made;
     if (LLVMIsABinaryOperator(i)) {
-        made = LLVMBuildBinOp(b, opcode, vector_of(e, LLVMGetOperand(i, 0)), vector_of(e, LLVMGetOperand(i, 1)), "");
+        made = LLVMBuildBinOp(b, opcode, vector_of(e, LLVMGetOperand(i, 0)),
+                              vector_of(e, LLVMGetOperand(i, 1)), "");
     } else if (LLVMIsACastInst(i)) {
         made = LLVMBuildCast(b, opcode, vector_of(e, LLVMGetOperand(i, 0)), vector_type(LLVMTypeOf(i)), "");
-    } else switch (opcode) {
-    case LLVMICmp:
-        made = LLVMBuildICmp(b, LLVMGetICmpPredicate(i), vector_of(e, LLVMGetOperand(i, 0)),
-                             vector_of(e, LLVMGetOperand(i, 1)), "");
-        break;
-    case LLVMFCmp:
-        made = LLVMBuildFCmp(b, LLVMGetFCmpPredicate(i), vector_of(e, LLVMGetOperand(i, 0)),
-                             vector_of(e, LLVMGetOperand(i, 1)), "");
-        break;
-    case LLVMFNeg: made = LLVMBuildFNeg(b, vector_of(e, LLVMGetOperand(i, 0)), ""); break;
-    case LLVMFreeze: made = LLVMBuildFreeze(b, vector_of(e, LLVMGetOperand(i, 0)), ""); break;
-    case LLVMSelect: {
-        LLVMValueRef c = LLVMGetOperand(i, 0);
-        bool same = shape_at(e, c, e->current).kind == SHAPE_UNIFORM;
-        made = LLVMBuildSelect(b, same ? scalar_of(e, c) : vector_of(e, c), vector_of(e, LLVMGetOperand(i, 1)),
-                               vector_of(e, LLVMGetOperand(i, 2)), "");
-        break;
-    }
-    case LLVMGetElementPtr: return vector_address(e, i);
-    case LLVMExtractValue: {
-        LLVMValueRef part = vector_of(e, LLVMGetOperand(i, 0));
-        for (unsigned k = 0; k < LLVMGetNumIndices(i); k++) part = LLVMBuildExtractValue(b, part, LLVMGetIndices(i)[k], "");
-        return part;
-    }
-    case LLVMInsertValue:
-        if (LLVMGetNumIndices(i) != 1) {
-            engine_fail(e, i, "a nested aggregate value");
-            return NULL;
+    } else
+        switch (opcode) {
+        case LLVMICmp:
+            made = LLVMBuildICmp(b, LLVMGetICmpPredicate(i), vector_of(e, LLVMGetOperand(i, 0)),
+                                 vector_of(e, LLVMGetOperand(i, 1)), "");
+            break;
+        case LLVMFCmp:
+            made = LLVMBuildFCmp(b, LLVMGetFCmpPredicate(i), vector_of(e, LLVMGetOperand(i, 0)),
+                                 vector_of(e, LLVMGetOperand(i, 1)), "");
+            break;
+        case LLVMFNeg: made = LLVMBuildFNeg(b, vector_of(e, LLVMGetOperand(i, 0)), ""); break;
+        case LLVMFreeze: made = LLVMBuildFreeze(b, vector_of(e, LLVMGetOperand(i, 0)), ""); break;
+        case LLVMSelect: {
+            LLVMValueRef c = LLVMGetOperand(i, 0);
+            bool same = shape_at(e, c, e->current).kind == SHAPE_UNIFORM;
+            made =
+                LLVMBuildSelect(b, same ? scalar_of(e, c) : vector_of(e, c),
+                                vector_of(e, LLVMGetOperand(i, 1)), vector_of(e, LLVMGetOperand(i, 2)), "");
+            break;
         }
-        return LLVMBuildInsertValue(b, vector_of(e, LLVMGetOperand(i, 0)), vector_of(e, LLVMGetOperand(i, 1)),
-                                    LLVMGetIndices(i)[0], "");
-    case LLVMCall: return vector_intrinsic(e, i, LLVMGetCalledValue(i));
-    default:
-        engine_fail(e, i, "an operation the engine does not know (%d)", (int)opcode);
-        return NULL;
-    }
+        case LLVMGetElementPtr: return vector_address(e, i);
+        case LLVMExtractValue: {
+            LLVMValueRef part = vector_of(e, LLVMGetOperand(i, 0));
+            for (unsigned k = 0; k < LLVMGetNumIndices(i); k++)
+                part = LLVMBuildExtractValue(b, part, LLVMGetIndices(i)[k], "");
+            return part;
+        }
+        case LLVMInsertValue:
+            if (LLVMGetNumIndices(i) != 1) {
+                engine_fail(e, i, "a nested aggregate value");
+                return NULL;
+            }
+            return LLVMBuildInsertValue(b, vector_of(e, LLVMGetOperand(i, 0)),
+                                        vector_of(e, LLVMGetOperand(i, 1)), LLVMGetIndices(i)[0], "");
+        case LLVMCall: return vector_intrinsic(e, i, LLVMGetCalledValue(i));
+        default: engine_fail(e, i, "an operation the engine does not know (%d)", (int)opcode); return NULL;
+        }
     if (LLVMCanValueUseFastMathFlags(i) && LLVMIsAInstruction(made) && LLVMCanValueUseFastMathFlags(made))
         LLVMSetFastMathFlags(made, LLVMGetFastMathFlags(i));
     return made;
@@ -357,8 +371,10 @@ static void emit_phi(struct engine *e, struct value *v)
     LLVMTypeRef type = whole ? shaped_type(v) : LLVMTypeOf(v->source);
     if (!v->incoming_slot) v->incoming_slot = entry_slot(e, type, "in");
     LLVMValueRef now = LLVMBuildLoad2(e->builder, type, v->incoming_slot, "");
-    if (whole) define_vector(e, v, now);
-    else define_scalar(e, v, now, NULL);
+    if (whole)
+        define_vector(e, v, now);
+    else
+        define_scalar(e, v, now, NULL);
 }
 
 /* Calls: ours by name, LLVM's element-wise ones, and nothing else: everything was inlined. */
@@ -374,9 +390,12 @@ static bool emit_call(struct engine *e, LLVMValueRef i)
     if (LLVMGetIntrinsicID(callee) != 0) {
         bool silent = !strncmp(name, "llvm.lifetime", 13) || !strncmp(name, "llvm.assume", 11) ||
                       !strncmp(name, "llvm.dbg", 8) || !strncmp(name, "llvm.experimental.noalias", 25);
-        if (!strncmp(name, "llvm.mem", 8)) emit_serial(e, i);
-        else if (!strcmp(name, "llvm.trap") || !strcmp(name, "llvm.debugtrap")) silent = true;
-        else return silent;
+        if (!strncmp(name, "llvm.mem", 8))
+            emit_serial(e, i);
+        else if (!strcmp(name, "llvm.trap") || !strcmp(name, "llvm.debugtrap"))
+            silent = true;
+        else
+            return silent;
         return true;
     }
     if (emit_simd_call(e, i, name) || emit_matrix_call(e, i, name)) return true;
@@ -392,7 +411,8 @@ void emit_instruction(struct engine *e, LLVMValueRef i)
     case LLVMLoad: emit_load(e, i); return;
     case LLVMStore: emit_store(e, i); return;
     case LLVMAlloca: emit_alloca(e, i); return;
-    case LLVMAtomicRMW: case LLVMAtomicCmpXchg: emit_serial(e, i); return;
+    case LLVMAtomicRMW:
+    case LLVMAtomicCmpXchg: emit_serial(e, i); return;
     case LLVMFence: clone_scalar(e, i, false); return;
     case LLVMCall:
         if (emit_call(e, i)) return;
@@ -405,7 +425,8 @@ void emit_instruction(struct engine *e, LLVMValueRef i)
     }
     if (v->shape.kind == SHAPE_AFFINE) {
         LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
-        LLVMValueRef test = opcode == LLVMZExt || opcode == LLVMSExt ? test_extension(e, i, v) : joined_tests(e, i);
+        LLVMValueRef test =
+            opcode == LLVMZExt || opcode == LLVMSExt ? test_extension(e, i, v) : joined_tests(e, i);
         define_scalar(e, v, clone_scalar(e, i, true), v->shape.conditional ? test : NULL);
         if (!v->shape.conditional) return;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps the order of the blocks through LLVM's inliner, which joins a block to its only predecessor and moves the only
-   return of a function behind the call: either would carry code out of, or into, the loop that it stands in. So
-   every return goes to one block at the end, and a jump to a block with no other predecessor becomes a branch whose
-   condition nobody can see through. Undone after inlining. */
+/* Keeps the order of the blocks through LLVM's inliner, which joins a block to its only predecessor and moves
+   the only return of a function behind the call: either would carry code out of, or into, the loop that it
+   stands in. So every return goes to one block at the end, and a jump to a block with no other predecessor
+   becomes a branch whose condition nobody can see through. Undone after inlining. */
 #include "compile.h"
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +25,13 @@ static void gather_returns(LLVMBuilderRef b, LLVMValueRef function)
     LLVMBasicBlockRef end = LLVMAppendBasicBlockInContext(context, function, "leave");
     LLVMPositionBuilderAtEnd(b, end);
     LLVMValueRef phi = has_value ? LLVMBuildPhi(b, type, "") : NULL;
-    if (has_value) LLVMBuildRet(b, phi);
-    else LLVMBuildRetVoid(b);
+    if (has_value)
+        LLVMBuildRet(b, phi);
+    else
+        LLVMBuildRetVoid(b);
     unsigned count = 0;
-    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block != end; block = LLVMGetNextBasicBlock(block)) {
+    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block != end;
+         block = LLVMGetNextBasicBlock(block)) {
         LLVMValueRef i = LLVMGetBasicBlockTerminator(block);
         if (LLVMGetInstructionOpcode(i) != LLVMRet) continue;
         if (has_value) {
@@ -93,7 +96,8 @@ void release_layout(LLVMValueRef function)
     LLVMModuleRef module = LLVMGetGlobalParent(function);
     LLVMValueRef opaque = LLVMGetNamedFunction(module, OPAQUE);
     LLVMBuilderRef b = LLVMCreateBuilderInContext(LLVMGetModuleContext(module));
-    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block && opaque; block = LLVMGetNextBasicBlock(block)) {
+    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block && opaque;
+         block = LLVMGetNextBasicBlock(block)) {
         LLVMValueRef i = LLVMGetBasicBlockTerminator(block);
         if (LLVMGetInstructionOpcode(i) != LLVMBr || !LLVMIsConditional(i)) continue;
         LLVMValueRef condition = LLVMGetCondition(i);

@@ -12,7 +12,10 @@ struct reader {
     bool line_start, directive;
 };
 
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80; }
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
 
 static size_t line_joint(const struct reader *r, size_t at)
 {
@@ -49,7 +52,8 @@ static void skip_space(struct reader *r)
             r->at++;
         } else if (isspace((unsigned char)c)) {
             r->at++;
-        } else if (c == '/' && r->at + 1 < r->length && (r->text[r->at + 1] == '/' || r->text[r->at + 1] == '*')) {
+        } else if (c == '/' && r->at + 1 < r->length &&
+                   (r->text[r->at + 1] == '/' || r->text[r->at + 1] == '*')) {
             skip_comment(r);
         } else {
             return;

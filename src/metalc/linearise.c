@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Partial linearisation (after Moll and Hack): uniform branches stay branches; behind one that parts lanes the
-   blocks run one after the other in source order, each under the mask of the lanes that wait at it. A block's mask
-   lies in a slot (a register later) that edges add to and the block empties. `deferred` holds the blocks at which
-   lanes may be waiting; what runs next is always the first of them. */
+/* Partial linearisation (after Moll and Hack): uniform branches stay branches; behind one that parts lanes
+   the blocks run one after the other in source order, each under the mask of the lanes that wait at it. A
+   block's mask lies in a slot (a register later) that edges add to and the block empties. `deferred` holds
+   the blocks at which lanes may be waiting; what runs next is always the first of them. */
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,8 @@ static uint32_t first_of(const struct engine *e, const uint64_t *set)
 }
 
 /* Where control goes with lanes waiting at `set`: its first block, the others stay deferred there. */
-static LLVMBasicBlockRef next_of(struct engine *e, const uint64_t *set, uint32_t certain, LLVMBasicBlockRef exit)
+static LLVMBasicBlockRef next_of(struct engine *e, const uint64_t *set, uint32_t certain,
+                                 LLVMBasicBlockRef exit)
 {
     uint32_t next = first_of(e, set);
     if (next >= e->block_count) return exit;
@@ -53,16 +54,21 @@ static void carry_values(struct engine *e, const struct edge *edge, LLVMValueRef
     const struct block *to = &e->blocks[edge->phi_block];
     if (!to->source) return;
     uint32_t count = 0;
-    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i); i = LLVMGetNextInstruction(i)) count++;
+    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i);
+         i = LLVMGetNextInstruction(i))
+        count++;
     if (!count) return;
     LLVMValueRef *carried = must_allocate(count, sizeof *carried);
     uint32_t k = 0;
-    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i); i = LLVMGetNextInstruction(i), k++) {
+    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i);
+         i = LLVMGetNextInstruction(i), k++) {
         LLVMValueRef incoming = incoming_on(i, edge->phi_from);
-        carried[k] = value_of(e, i)->shape.kind == SHAPE_VARYING ? vector_of(e, incoming) : scalar_of(e, incoming);
+        carried[k] =
+            value_of(e, i)->shape.kind == SHAPE_VARYING ? vector_of(e, incoming) : scalar_of(e, incoming);
     }
     k = 0;
-    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i); i = LLVMGetNextInstruction(i), k++) {
+    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i);
+         i = LLVMGetNextInstruction(i), k++) {
         struct value *v = value_of(e, i);
         LLVMTypeRef type = LLVMTypeOf(carried[k]);
         if (!v->incoming_slot) v->incoming_slot = entry_slot(e, type, "in");
@@ -85,10 +91,11 @@ static bool is_cheap(const struct engine *e, const struct block *b)
         LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
         if (LLVMIsATerminatorInst(i)) return opcode == LLVMBr && count <= 12;
         if (opcode == LLVMPHI) continue;
-        bool harmless = LLVMIsABinaryOperator(i) || LLVMIsACastInst(i) || opcode == LLVMICmp || opcode == LLVMFCmp ||
-                        opcode == LLVMSelect || opcode == LLVMGetElementPtr || opcode == LLVMFNeg ||
-                        opcode == LLVMFreeze;
-        if (opcode == LLVMUDiv || opcode == LLVMSDiv || opcode == LLVMURem || opcode == LLVMSRem) harmless = false;
+        bool harmless = LLVMIsABinaryOperator(i) || LLVMIsACastInst(i) || opcode == LLVMICmp ||
+                        opcode == LLVMFCmp || opcode == LLVMSelect || opcode == LLVMGetElementPtr ||
+                        opcode == LLVMFNeg || opcode == LLVMFreeze;
+        if (opcode == LLVMUDiv || opcode == LLVMSDiv || opcode == LLVMURem || opcode == LLVMSRem)
+            harmless = false;
         if (opcode == LLVMCall) {
             LLVMValueRef callee = LLVMGetCalledValue(i);
             harmless = LLVMIsAFunction(callee) && LLVMGetIntrinsicID(callee) != 0 && value_of(e, i) != NULL &&
@@ -139,7 +146,8 @@ static void part_lanes(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
 }
 
 /* One way for all lanes. `certain`: some lane is active. */
-static void take_edge(struct engine *e, uint32_t index, const struct edge *edge, bool certain, LLVMBasicBlockRef exit)
+static void take_edge(struct engine *e, uint32_t index, const struct edge *edge, bool certain,
+                      LLVMBasicBlockRef exit)
 {
     uint64_t *set = must_allocate(e->deferred_words, sizeof *set);
     memcpy(set, e->blocks[index].deferred, e->deferred_words * sizeof *set);
@@ -178,7 +186,8 @@ static void close_loop(struct engine *e, uint32_t index, bool certain, LLVMBasic
 {
     struct block *b = &e->blocks[index], *header = &e->blocks[e->edges[b->first_edge].to];
     for (uint32_t w = 0; w < e->deferred_words; w++)
-        if (b->deferred[w] & ~header->deferred[w]) engine_fail(e, NULL, "lanes that wait behind a uniform loop");
+        if (b->deferred[w] & ~header->deferred[w])
+            engine_fail(e, NULL, "lanes that wait behind a uniform loop");
     add_lanes(e, e->edges[b->first_edge].to, e->mask);
     LLVMValueRef branch;
     if (certain) {
@@ -219,13 +228,18 @@ static void emit_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
                 if (to > e->loops[b->loop].latch && to < e->block_count) defer(b->deferred, to);
             }
     if (b->source)
-        for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i && !e->failed; i = LLVMGetNextInstruction(i))
+        for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i && !e->failed;
+             i = LLVMGetNextInstruction(i))
             if (!LLVMIsATerminatorInst(i)) emit_instruction(e, i);
     if (e->failed) return;
-    if (b->edge_count == 1 && e->edges[b->first_edge].back) close_loop(e, index, certain, exit);
-    else if (b->edge_count == 1) take_edge(e, index, &e->edges[b->first_edge], certain, exit);
-    else if (b->divergent) part_lanes(e, index, exit);
-    else branch_uniformly(e, index, certain, exit);
+    if (b->edge_count == 1 && e->edges[b->first_edge].back)
+        close_loop(e, index, certain, exit);
+    else if (b->edge_count == 1)
+        take_edge(e, index, &e->edges[b->first_edge], certain, exit);
+    else if (b->divergent)
+        part_lanes(e, index, exit);
+    else
+        branch_uniformly(e, index, certain, exit);
 }
 
 void engine_emit(struct engine *e)
@@ -239,7 +253,8 @@ void engine_emit(struct engine *e)
     }
     LLVMBasicBlockRef start = new_block(e, "start");
     LLVMPositionBuilderAtEnd(e->builder, start);
-    for (uint32_t b = 1; b < e->block_count; b++) LLVMBuildStore(e->builder, no_lanes(e), e->blocks[b].mask_slot);
+    for (uint32_t b = 1; b < e->block_count; b++)
+        LLVMBuildStore(e->builder, no_lanes(e), e->blocks[b].mask_slot);
     LLVMBuildStore(e->builder, e->mask, e->blocks[0].mask_slot);
     LLVMBuildBr(e->builder, e->blocks[0].target);
     e->blocks[0].reached = true;

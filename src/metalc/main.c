@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* smelt-metalc: reads requests from its standard input, answers on its standard output, ends when the input does.
-   It limits itself, so that hostile text costs no more than an answer that says so. */
+/* smelt-metalc: reads requests from its standard input, answers on its standard output, ends when the input
+   does. It limits itself, so that hostile text costs no more than an answer that says so. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

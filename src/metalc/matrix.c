@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* simdgroup_matrix: 64 elements as two vectors, element 0 and element 1 of each lane, in MLX's lane map. In this map
-   every factor of a product is a permutation within one half of a vector, one instruction on AVX-512. */
+/* simdgroup_matrix: 64 elements as two vectors, element 0 and element 1 of each lane, in MLX's lane map. In
+   this map every factor of a product is a permutation within one half of a vector, one instruction on
+   AVX-512. */
 #include "engine.h"
 #include <string.h>
 
@@ -15,7 +16,8 @@ static unsigned lane_of(unsigned row, unsigned column)
     return (row >> 2) << 4 | (column >> 2) << 3 | (row & 3) << 1 | (column >> 1 & 1);
 }
 
-static LLVMValueRef rearrange(struct engine *e, LLVMValueRef a, LLVMValueRef b, const unsigned *from, unsigned count)
+static LLVMValueRef rearrange(struct engine *e, LLVMValueRef a, LLVMValueRef b, const unsigned *from,
+                              unsigned count)
 {
     LLVMValueRef pattern[SIDE * SIDE];
     for (unsigned i = 0; i < count; i++) pattern[i] = LLVMConstInt(e->i32, from[i], 0);
@@ -30,7 +32,8 @@ static LLVMValueRef join(struct engine *e, LLVMValueRef a, LLVMValueRef b)
     return rearrange(e, a, b, from, count);
 }
 
-static LLVMValueRef row_address(struct engine *e, LLVMTypeRef element, LLVMValueRef base, LLVMValueRef stride, unsigned row)
+static LLVMValueRef row_address(struct engine *e, LLVMTypeRef element, LLVMValueRef base, LLVMValueRef stride,
+                                unsigned row)
 {
     LLVMValueRef at = LLVMBuildMul(e->builder, stride, LLVMConstInt(e->i64, row, 0), "");
     return LLVMBuildGEP2(e->builder, element, base, &at, 1, "");
@@ -46,8 +49,10 @@ static void define_pair(struct engine *e, LLVMValueRef call, LLVMValueRef first,
 static bool take_second(struct engine *e, LLVMValueRef call, unsigned operand)
 {
     if (LLVMConstIntGetZExtValue(LLVMGetOperand(call, operand)) == 0) return false;
-    if (!e->second_element) engine_fail(e, call, "a matrix operation without its first half");
-    else define_vector(e, value_of(e, call), e->second_element);
+    if (!e->second_element)
+        engine_fail(e, call, "a matrix operation without its first half");
+    else
+        define_vector(e, value_of(e, call), e->second_element);
     e->second_element = NULL;
     return true;
 }
@@ -56,8 +61,9 @@ static bool shared(struct engine *e, LLVMValueRef call, unsigned count)
 {
     for (unsigned k = 0; k < count; k++)
         if (shape_at(e, LLVMGetOperand(call, k), e->current).kind != SHAPE_UNIFORM) {
-            engine_fail(e, call, "the address and stride of a simdgroup_matrix must be the same in all threads of the "
-                                 "simdgroup");
+            engine_fail(e, call,
+                        "the address and stride of a simdgroup_matrix must be the same in all threads of the "
+                        "simdgroup");
             return false;
         }
     return true;
@@ -67,7 +73,8 @@ static void load_matrix(struct engine *e, LLVMValueRef call)
 {
     if (take_second(e, call, 3) || !shared(e, call, 3)) return;
     LLVMTypeRef element = LLVMTypeOf(call), row = LLVMVectorType(element, SIDE);
-    LLVMValueRef base = scalar_of(e, LLVMGetOperand(call, 0)), stride = scalar_of(e, LLVMGetOperand(call, 1)), rows[SIDE];
+    LLVMValueRef base = scalar_of(e, LLVMGetOperand(call, 0)), stride = scalar_of(e, LLVMGetOperand(call, 1)),
+                 rows[SIDE];
     for (unsigned r = 0; r < SIDE; r++) {
         rows[r] = LLVMBuildLoad2(e->builder, row, row_address(e, element, base, stride, r), "");
         LLVMSetAlignment(rows[r], (unsigned)LLVMABISizeOfType(LLVMGetModuleDataLayout(e->module), element));
@@ -81,7 +88,8 @@ static void load_matrix(struct engine *e, LLVMValueRef call)
             straight[lane] = row_of(lane) * SIDE + column_of(lane) + k;
             across[lane] = (column_of(lane) + k) * SIDE + row_of(lane);
         }
-        LLVMValueRef a = rearrange(e, rows[0], rows[0], straight, LANES), b = rearrange(e, rows[0], rows[0], across, LANES);
+        LLVMValueRef a = rearrange(e, rows[0], rows[0], straight, LANES),
+                     b = rearrange(e, rows[0], rows[0], across, LANES);
         pair[k] = LLVMBuildSelect(e->builder, turned, b, a, "");
     }
     define_pair(e, call, pair[0], pair[1]);
@@ -91,7 +99,8 @@ static void store_matrix(struct engine *e, LLVMValueRef call)
 {
     if (!shared(e, call, 3)) return;
     LLVMValueRef base = scalar_of(e, LLVMGetOperand(call, 0)), stride = scalar_of(e, LLVMGetOperand(call, 1));
-    LLVMValueRef first = vector_of(e, LLVMGetOperand(call, 3)), second = vector_of(e, LLVMGetOperand(call, 4));
+    LLVMValueRef first = vector_of(e, LLVMGetOperand(call, 3)),
+                 second = vector_of(e, LLVMGetOperand(call, 4));
     LLVMValueRef turned = scalar_of(e, LLVMGetOperand(call, 2));
     LLVMTypeRef element = LLVMGetElementType(LLVMTypeOf(first));
     for (unsigned r = 0; r < SIDE; r++) {
@@ -100,7 +109,8 @@ static void store_matrix(struct engine *e, LLVMValueRef call)
             straight[c] = lane_of(r, c) + (c & 1) * LANES;
             across[c] = lane_of(c, r) + (r & 1) * LANES;
         }
-        LLVMValueRef a = rearrange(e, first, second, straight, SIDE), b = rearrange(e, first, second, across, SIDE);
+        LLVMValueRef a = rearrange(e, first, second, straight, SIDE),
+                     b = rearrange(e, first, second, across, SIDE);
         LLVMValueRef made = LLVMBuildStore(e->builder, LLVMBuildSelect(e->builder, turned, b, a, ""),
                                            row_address(e, element, base, stride, r));
         LLVMSetAlignment(made, (unsigned)LLVMABISizeOfType(LLVMGetModuleDataLayout(e->module), element));
@@ -133,9 +143,13 @@ bool emit_matrix_call(struct engine *e, LLVMValueRef call, const char *name)
 {
     if (strncmp(name, "__smelt_matrix_", 15) != 0) return false;
     name += 15;
-    if (!strncmp(name, "load", 4)) load_matrix(e, call);
-    else if (!strncmp(name, "store", 5)) store_matrix(e, call);
-    else if (!strncmp(name, "multiply", 8)) multiply_matrices(e, call);
-    else return false;
+    if (!strncmp(name, "load", 4))
+        load_matrix(e, call);
+    else if (!strncmp(name, "store", 5))
+        store_matrix(e, call);
+    else if (!strncmp(name, "multiply", 8))
+        multiply_matrices(e, call);
+    else
+        return false;
     return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loads, stores and what must be done lane by lane. An address that is the same in all lanes is one scalar access;
-   neighbouring elements are one vector; anything else is a gather or scatter. Every access is masked. */
+/* Loads, stores and what must be done lane by lane. An address that is the same in all lanes is one scalar
+   access; neighbouring elements are one vector; anything else is a gather or scatter. Every access is masked.
+ */
 #include "engine.h"
 #include <string.h>
 
@@ -40,8 +41,8 @@ static LLVMValueRef gather_load(struct engine *e, LLVMValueRef i, LLVMValueRef a
     return call_intrinsic(e, "llvm.masked.gather", overloads, 2, arguments, 4);
 }
 
-/* An access whose address may wrap within the simdgroup: `test` says whether it does not. Opens both ways; the
-   caller fills the near way, then the far one, then continues at `after`. */
+/* An access whose address may wrap within the simdgroup: `test` says whether it does not. Opens both ways;
+   the caller fills the near way, then the far one, then continues at `after`. */
 struct fork {
     LLVMBasicBlockRef ways[2], after;
 };
@@ -223,7 +224,8 @@ static void add_result(struct engine *e, const struct results *r, LLVMValueRef m
     for (unsigned k = 0; k < r->count; k++) {
         LLVMValueRef part = r->count == 2 ? LLVMBuildExtractValue(e->builder, made, k, "") : made;
         if (r->members[k] == e->i1) part = LLVMBuildZExt(e->builder, part, e->i8, "");
-        LLVMBuildStore(e->builder, part, LLVMBuildGEP2(e->builder, LLVMTypeOf(part), r->slots[k], &lane, 1, ""));
+        LLVMBuildStore(e->builder, part,
+                       LLVMBuildGEP2(e->builder, LLVMTypeOf(part), r->slots[k], &lane, 1, ""));
     }
 }
 
@@ -252,12 +254,15 @@ void emit_serial(struct engine *e, LLVMValueRef i)
     for (unsigned k = 0; k < count; k++) {
         LLVMValueRef operand = LLVMGetOperand(i, k);
         if (!LLVMIsAInstruction(operand)) continue;
-        if (shape_at(e, operand, e->current).kind == SHAPE_UNIFORM) scalar_of(e, operand);
-        else slots[k] = lay_out(e, vector_of(e, operand));
+        if (shape_at(e, operand, e->current).kind == SHAPE_UNIFORM)
+            scalar_of(e, operand);
+        else
+            slots[k] = lay_out(e, vector_of(e, operand));
     }
     struct results results;
     open_results(e, &results, LLVMTypeOf(i));
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = new_block(e, "each"), after = new_block(e, "done");
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = new_block(e, "each"),
+                      after = new_block(e, "done");
     LLVMValueRef bits = mask_bits(e, e->mask);
     LLVMBuildCondBr(b, any_lane(e, e->mask), body, after);
     LLVMPositionBuilderAtEnd(b, body);
@@ -267,8 +272,10 @@ void emit_serial(struct engine *e, LLVMValueRef i)
     LLVMValueRef copy = LLVMInstructionClone(i);
     for (unsigned k = 0; k < count; k++) {
         LLVMValueRef operand = LLVMGetOperand(i, k);
-        if (slots[k]) LLVMSetOperand(copy, k, element_of(e, LLVMTypeOf(operand), slots[k], lane));
-        else if (LLVMIsAInstruction(operand)) LLVMSetOperand(copy, k, scalar_of(e, operand));
+        if (slots[k])
+            LLVMSetOperand(copy, k, element_of(e, LLVMTypeOf(operand), slots[k], lane));
+        else if (LLVMIsAInstruction(operand))
+            LLVMSetOperand(copy, k, scalar_of(e, operand));
     }
     LLVMInsertIntoBuilder(b, copy);
     add_result(e, &results, copy, lane);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions overloaded on the address space alone are one function where address spaces are erased: definitions
-   that repeat an earlier one word for word are blanked out, different ones are an error that names both. */
+/* Functions overloaded on the address space alone are one function where address spaces are erased:
+   definitions that repeat an earlier one word for word are blanked out, different ones are an error that
+   names both. */
 #include <stdlib.h>
 #include <string.h>
 #include "rewrite.h"
@@ -92,7 +93,8 @@ bool drop_repeated_overloads(char *source, const struct tokens *t, const char *n
             if (depth) depth--;
             begin = i + 1;
         } else if (token_is(t, i, "{")) {
-            bool function = holds(t, begin, i, "(") && t->items[i].match != NO_TOKEN && !holds(t, begin, i, "=");
+            bool function =
+                holds(t, begin, i, "(") && t->items[i].match != NO_TOKEN && !holds(t, begin, i, "=");
             if (function) {
                 good = settle(&s, (struct definition){scopes[depth], begin, i, t->items[i].match}, name, log);
                 i = t->items[i].match;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes one function of the kernel: everything inlined, variables in registers, threadgroup variables in the arena.
-   Only passes that leave the order of the blocks alone may run here (see blocks.c). */
+/* Makes one function of the kernel: everything inlined, variables in registers, threadgroup variables in the
+   arena. Only passes that leave the order of the blocks alone may run here (see blocks.c). */
 #include "compile.h"
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +44,8 @@ static void mark_functions(LLVMModuleRef module, LLVMValueRef entry)
     }
 }
 
-/* Threadgroup variables: an offset into the arena each. Their addresses are built anew at the top of the kernel,
-   also where clang folded them into constants. */
+/* Threadgroup variables: an offset into the arena each. Their addresses are built anew at the top of the
+   kernel, also where clang folded them into constants. */
 struct arena {
     LLVMModuleRef module;
     LLVMBuilderRef builder;
@@ -108,7 +108,8 @@ static LLVMValueRef arena_address(struct arena *a, LLVMValueRef v)
         return v;
     }
     for (int k = 0; k < count; k++) operands[k] = arena_address(a, LLVMGetOperand(v, (unsigned)k));
-    return LLVMBuildGEP2(a->builder, LLVMGetGEPSourceElementType(v), operands[0], operands + 1, (unsigned)count - 1, "");
+    return LLVMBuildGEP2(a->builder, LLVMGetGEPSourceElementType(v), operands[0], operands + 1,
+                         (unsigned)count - 1, "");
 }
 
 /* Phis cannot take an instruction per use elsewhere than at the top, which is where all of them go. */
@@ -122,7 +123,8 @@ static bool place_threadgroup(LLVMModuleRef module, LLVMValueRef entry, uint64_t
         for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
             for (int k = 0; k < LLVMGetNumOperands(i); k++) {
                 LLVMValueRef operand = LLVMGetOperand(i, (unsigned)k);
-                if (!LLVMIsAConstant(operand) || LLVMIsAPHINode(i) || !mentions_variable(&a, operand)) continue;
+                if (!LLVMIsAConstant(operand) || LLVMIsAPHINode(i) || !mentions_variable(&a, operand))
+                    continue;
                 LLVMPositionBuilderBefore(a.builder, top);
                 LLVMSetOperand(i, (unsigned)k, arena_address(&a, operand));
             }
@@ -149,8 +151,8 @@ static bool all_inlined(LLVMValueRef entry, struct text *log)
     return true;
 }
 
-bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct target *target, uint64_t *threadgroup_bytes,
-                    struct text *log)
+bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct target *target,
+                    uint64_t *threadgroup_bytes, struct text *log)
 {
     LLVMValueRef annotations = LLVMGetNamedGlobal(module, "llvm.global.annotations");
     if (annotations) LLVMDeleteGlobal(annotations); /* it would keep every kernel alive */

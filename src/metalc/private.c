@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Variables in a thread's own memory that no pass could put into registers. One whose accesses are all known lies
-   interleaved, the 32 copies of each granule side by side, so that an access at the same offset in every lane is
-   one vector; its pointers are then plain byte offsets. Any other is 32 copies in a row, with real pointers. */
+/* Variables in a thread's own memory that no pass could put into registers. One whose accesses are all known
+   lies interleaved, the 32 copies of each granule side by side, so that an access at the same offset in every
+   lane is one vector; its pointers are then plain byte offsets. Any other is 32 copies in a row, with real
+   pointers. */
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,10 @@ static bool plain_element(LLVMTypeRef type)
         unsigned width = LLVMGetIntTypeWidth(type);
         return width == 8 || width == 16 || width == 32 || width == 64;
     }
-    case LLVMHalfTypeKind: case LLVMBFloatTypeKind: case LLVMFloatTypeKind: case LLVMDoubleTypeKind:
+    case LLVMHalfTypeKind:
+    case LLVMBFloatTypeKind:
+    case LLVMFloatTypeKind:
+    case LLVMDoubleTypeKind:
     case LLVMPointerTypeKind: return true;
     default: return false;
     }
@@ -43,7 +47,8 @@ static bool is_closed(struct survey *s, LLVMValueRef pointer)
             if (LLVMGetOperand(user, 0) != pointer || !is_closed(s, user)) return false;
             break;
         case LLVMLoad:
-            if (LLVMGetOrdering(user) != LLVMAtomicOrderingNotAtomic || !plain_element(LLVMTypeOf(user))) return false;
+            if (LLVMGetOrdering(user) != LLVMAtomicOrderingNotAtomic || !plain_element(LLVMTypeOf(user)))
+                return false;
             note_access(s, LLVMTypeOf(user), LLVMGetAlignment(user));
             break;
         case LLVMStore:
@@ -117,13 +122,15 @@ static LLVMTypeRef granule_vector(struct engine *e, const struct private_array *
 }
 
 /* Where granule `piece` of an access lies: one address when all lanes share the offset, else one a lane. */
-static LLVMValueRef piece_address(struct engine *e, const struct private_array *a, LLVMValueRef pointer, uint64_t piece,
-                                  bool same)
+static LLVMValueRef piece_address(struct engine *e, const struct private_array *a, LLVMValueRef pointer,
+                                  uint64_t piece, bool same)
 {
     LLVMBuilderRef b = e->builder;
     LLVMTypeRef type = same ? e->i64 : vector_type(e->i64);
-    LLVMValueRef offset = LLVMBuildPtrToInt(b, same ? scalar_of(e, pointer) : vector_of(e, pointer), type, "");
-    LLVMValueRef lanes = LLVMConstInt(e->i64, LANES, 0), skip = LLVMConstInt(e->i64, piece * a->granule * LANES, 0);
+    LLVMValueRef offset =
+        LLVMBuildPtrToInt(b, same ? scalar_of(e, pointer) : vector_of(e, pointer), type, "");
+    LLVMValueRef lanes = LLVMConstInt(e->i64, LANES, 0),
+                 skip = LLVMConstInt(e->i64, piece * a->granule * LANES, 0);
     offset = LLVMBuildMul(b, offset, same ? lanes : splat(e, lanes), "");
     offset = LLVMBuildAdd(b, offset, same ? skip : splat(e, skip), "");
     if (!same) offset = LLVMBuildAdd(b, offset, lane_numbers(e, e->i64, a->granule), "");
@@ -133,7 +140,9 @@ static LLVMValueRef piece_address(struct engine *e, const struct private_array *
 static LLVMTypeRef whole_integer(struct engine *e, LLVMTypeRef type)
 {
     return LLVMVectorType(
-        LLVMIntTypeInContext(e->context, (unsigned)LLVMStoreSizeOfType(LLVMGetModuleDataLayout(e->module), type) * 8), LANES);
+        LLVMIntTypeInContext(e->context,
+                             (unsigned)LLVMStoreSizeOfType(LLVMGetModuleDataLayout(e->module), type) * 8),
+        LANES);
 }
 
 static bool is_pointer(LLVMTypeRef type) { return LLVMGetTypeKind(type) == LLVMPointerTypeKind; }
@@ -152,19 +161,25 @@ void private_load(struct engine *e, LLVMValueRef i, struct private_array *a)
             LLVMSetAlignment(piece, a->granule * LANES);
         } else {
             LLVMTypeRef overloads[2] = {part, LLVMTypeOf(address)};
-            LLVMValueRef arguments[4] = {address, LLVMConstInt(e->i32, a->granule, 0), e->mask, LLVMGetPoison(part)};
+            LLVMValueRef arguments[4] = {address, LLVMConstInt(e->i32, a->granule, 0), e->mask,
+                                         LLVMGetPoison(part)};
             piece = call_intrinsic(e, "llvm.masked.gather", overloads, 2, arguments, 4);
         }
         if (pieces > 1) {
             piece = LLVMBuildZExt(b, piece, whole, "");
-            piece = LLVMBuildShl(b, piece, splat(e, LLVMConstInt(LLVMGetElementType(whole), k * a->granule * 8, 0)), "");
+            piece = LLVMBuildShl(
+                b, piece, splat(e, LLVMConstInt(LLVMGetElementType(whole), k * a->granule * 8, 0)), "");
         }
         sum = sum ? LLVMBuildOr(b, sum, piece, "") : piece;
     }
-    if (is_pointer(type)) sum = LLVMBuildIntToPtr(b, sum, vector_type(type), "");
-    else sum = LLVMBuildBitCast(b, sum, vector_type(type), "");
-    if (same) e->vector_accesses++;
-    else e->gather_accesses++;
+    if (is_pointer(type))
+        sum = LLVMBuildIntToPtr(b, sum, vector_type(type), "");
+    else
+        sum = LLVMBuildBitCast(b, sum, vector_type(type), "");
+    if (same)
+        e->vector_accesses++;
+    else
+        e->gather_accesses++;
     define_vector(e, value_of(e, i), sum);
 }
 
@@ -195,6 +210,8 @@ void private_store(struct engine *e, LLVMValueRef i, struct private_array *a)
             call_intrinsic(e, "llvm.masked.scatter", overloads, 2, arguments, 4);
         }
     }
-    if (same) e->vector_accesses++;
-    else e->gather_accesses++;
+    if (same)
+        e->vector_accesses++;
+    else
+        e->gather_accesses++;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The edits: attributes become macros that begin with $, address spaces vanish, loops get the form in which clang
-   puts a block at their lexical end. The macros are in smelt_entry.h. */
+/* The edits: attributes become macros that begin with $, address spaces vanish, loops get the form in which
+   clang puts a block at their lexical end. The macros are in smelt_entry.h. */
 #include "rewrite.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,7 +41,8 @@ static void locate(const struct tokens *t, uint32_t token, const char *name, str
     text_print(log, "%.*s:%u:%zu: error: ", file_length, file, line, at - line_begin + 1);
 }
 
-void complain(struct text *log, const struct tokens *t, uint32_t token, const char *name, const char *format, ...)
+void complain(struct text *log, const struct tokens *t, uint32_t token, const char *name, const char *format,
+              ...)
 {
     char message[400];
     va_list list;
@@ -59,15 +60,39 @@ static void replace(struct edit *e, uint32_t token, const char *with)
     for (size_t i = 0; i < t->length; i++) e->source[t->begin + i] = i < length ? with[i] : ' ';
 }
 
-static const char *const attributes[] = {
-    "buffer", "texture", "sampler", "threadgroup", "function_constant", "host_name", "kernel", "id", "visible",
-    "max_total_threads_per_threadgroup", "required_threads_per_threadgroup", "thread_position_in_grid",
-    "threads_per_grid", "grid_size", "grid_origin", "thread_position_in_threadgroup", "thread_index_in_threadgroup",
-    "threadgroup_position_in_grid", "threadgroups_per_grid", "threads_per_threadgroup",
-    "dispatch_threads_per_threadgroup", "thread_execution_width", "threads_per_simdgroup",
-    "thread_index_in_simdgroup", "simdgroup_index_in_threadgroup", "simdgroups_per_threadgroup",
-    "dispatch_simdgroups_per_threadgroup", "thread_index_in_quadgroup", "quadgroup_index_in_threadgroup",
-    "quadgroups_per_threadgroup", "dispatch_quadgroups_per_threadgroup", "dispatch_threads_per_grid", NULL};
+static const char *const attributes[] = {"buffer",
+                                         "texture",
+                                         "sampler",
+                                         "threadgroup",
+                                         "function_constant",
+                                         "host_name",
+                                         "kernel",
+                                         "id",
+                                         "visible",
+                                         "max_total_threads_per_threadgroup",
+                                         "required_threads_per_threadgroup",
+                                         "thread_position_in_grid",
+                                         "threads_per_grid",
+                                         "grid_size",
+                                         "grid_origin",
+                                         "thread_position_in_threadgroup",
+                                         "thread_index_in_threadgroup",
+                                         "threadgroup_position_in_grid",
+                                         "threadgroups_per_grid",
+                                         "threads_per_threadgroup",
+                                         "dispatch_threads_per_threadgroup",
+                                         "thread_execution_width",
+                                         "threads_per_simdgroup",
+                                         "thread_index_in_simdgroup",
+                                         "simdgroup_index_in_threadgroup",
+                                         "simdgroups_per_threadgroup",
+                                         "dispatch_simdgroups_per_threadgroup",
+                                         "thread_index_in_quadgroup",
+                                         "quadgroup_index_in_threadgroup",
+                                         "quadgroups_per_threadgroup",
+                                         "dispatch_quadgroups_per_threadgroup",
+                                         "dispatch_threads_per_grid",
+                                         NULL};
 
 static bool is_known(const struct tokens *t, uint32_t token)
 {
@@ -97,8 +122,9 @@ static void edit_attribute(struct edit *e, uint32_t open)
 
 bool is_address_space(const struct tokens *t, uint32_t token)
 {
-    static const char *const words[] = {"device", "constant", "thread", "threadgroup", "threadgroup_imageblock",
-                                        "object_data", "ray_data", NULL};
+    static const char *const words[] = {
+        "device",      "constant", "thread", "threadgroup", "threadgroup_imageblock",
+        "object_data", "ray_data", NULL};
     for (const char *const *word = words; *word; word++)
         if (token_is(t, token, *word)) return true;
     return false;
@@ -119,7 +145,8 @@ static uint32_t after_angle(const struct tokens *t, uint32_t i)
     return i;
 }
 
-/* `threadgroup float x[32];` declares a variable; `threadgroup float *p` and whatever else names a type do not. */
+/* `threadgroup float x[32];` declares a variable; `threadgroup float *p` and whatever else names a type do
+ * not. */
 static bool declares_variable(const struct tokens *t, uint32_t i)
 {
     unsigned words = 0;
@@ -136,7 +163,8 @@ static bool declares_variable(const struct tokens *t, uint32_t i)
             i++;
             continue;
         }
-        return words >= 2 && (token_is(t, i, "[") || token_is(t, i, ";") || token_is(t, i, "=") || token_is(t, i, ","));
+        return words >= 2 &&
+               (token_is(t, i, "[") || token_is(t, i, ";") || token_is(t, i, "=") || token_is(t, i, ","));
     }
     return false;
 }
@@ -151,7 +179,8 @@ static uint32_t parameters_of(const struct tokens *t, uint32_t kernel)
     for (uint32_t i = kernel + 1; i < t->count && i < kernel + 64; i++) {
         if (token_is(t, i, ";") || token_is(t, i, "{")) return NO_TOKEN;
         bool opens = t->items[i].match != NO_TOKEN && t->items[i].match > i;
-        bool template_name = token_is(t, i, "(") && (token_is(t, i - 1, "decltype") || token_is(t, i - 1, "host_name"));
+        bool template_name =
+            token_is(t, i, "(") && (token_is(t, i - 1, "decltype") || token_is(t, i - 1, "host_name"));
         if (token_is(t, i, "(") && !template_name) return opens ? i : NO_TOKEN;
         if (opens) i = t->items[i].match;
     }
@@ -253,16 +282,18 @@ static void refuse(struct edit *e, uint32_t i)
     e->good = false;
 }
 
-/* A body may not end the function that was generated around it: the marks before and behind it stand in one pair of
-   braces. */
+/* A body may not end the function that was generated around it: the marks before and behind it stand in one
+   pair of braces. */
 static void check_body(struct edit *e)
 {
     const struct tokens *t = &e->tokens;
     uint32_t first = NO_TOKEN, second = NO_TOKEN;
     for (uint32_t i = 0; i < t->count; i++)
         if (token_is(t, i, "$body")) {
-            if (first == NO_TOKEN) first = i;
-            else second = i;
+            if (first == NO_TOKEN)
+                first = i;
+            else
+                second = i;
         }
     if (first == NO_TOKEN || first == 0 || second == NO_TOKEN || second + 1 >= t->count) return;
     if (t->items[first - 1].match == second + 1) return;
@@ -305,11 +336,12 @@ void name_function_constants(const char *source, size_t length, struct text *out
     struct tokens t;
     tokens_read(&t, source, length);
     for (uint32_t i = 3; i + 2 < t.count; i++) {
-        if (!token_is(&t, i, "function_constant") || !token_is(&t, i - 1, "[") || !token_is(&t, i - 2, "[")) continue;
+        if (!token_is(&t, i, "function_constant") || !token_is(&t, i - 1, "[") || !token_is(&t, i - 2, "["))
+            continue;
         const struct token *name = &t.items[i - 3], *number = &t.items[i + 2];
         if (name->kind != TOKEN_WORD || number->kind != TOKEN_NUMBER) continue;
-        text_print(out, "namespace smelt { constexpr bool $set_%.*s = function_constant<%.*s>::defined; } ", (int)name->length,
-                   source + name->begin, (int)number->length, source + number->begin);
+        text_print(out, "namespace smelt { constexpr bool $set_%.*s = function_constant<%.*s>::defined; } ",
+                   (int)name->length, source + name->begin, (int)number->length, source + number->begin);
     }
     tokens_free(&t);
 }

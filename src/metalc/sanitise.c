@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What C++ leaves undefined and Metal defines: shift counts modulo the width, float to integer that saturates,
-   integer division that cannot trap. Done before any pass could take advantage. */
+/* What C++ leaves undefined and Metal defines: shift counts modulo the width, float to integer that
+   saturates, integer division that cannot trap. Done before any pass could take advantage. */
 #include "compile.h"
 #include <string.h>
 
-static LLVMValueRef call(LLVMBuilderRef b, LLVMValueRef i, const char *name, LLVMTypeRef *types, unsigned type_count,
-                         LLVMValueRef *arguments, unsigned count)
+static LLVMValueRef call(LLVMBuilderRef b, LLVMValueRef i, const char *name, LLVMTypeRef *types,
+                         unsigned type_count, LLVMValueRef *arguments, unsigned count)
 {
     LLVMModuleRef module = LLVMGetGlobalParent(LLVMGetBasicBlockParent(LLVMGetInstructionParent(i)));
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     LLVMValueRef f = LLVMGetIntrinsicDeclaration(module, id, types, type_count);
-    return LLVMBuildCall2(b, LLVMIntrinsicGetType(LLVMGetModuleContext(module), id, types, type_count), f, arguments, count,
-                          "");
+    return LLVMBuildCall2(b, LLVMIntrinsicGetType(LLVMGetModuleContext(module), id, types, type_count), f,
+                          arguments, count, "");
 }
 
 static unsigned scalar_width(LLVMTypeRef type)
@@ -31,7 +31,8 @@ static LLVMValueRef constant(LLVMTypeRef type, uint64_t n)
 
 static LLVMTypeRef same_shape(LLVMTypeRef like, LLVMTypeRef element)
 {
-    return LLVMGetTypeKind(like) == LLVMVectorTypeKind ? LLVMVectorType(element, LLVMGetVectorSize(like)) : element;
+    return LLVMGetTypeKind(like) == LLVMVectorTypeKind ? LLVMVectorType(element, LLVMGetVectorSize(like))
+                                                       : element;
 }
 
 static void mask_shift(LLVMBuilderRef b, LLVMValueRef i)
@@ -56,8 +57,9 @@ static LLVMValueRef choose(LLVMBuilderRef b, LLVMValueRef condition, LLVMValueRe
     return LLVMBuildSelect(b, condition, yes, no, "");
 }
 
-/* Up to 32 bits a double holds both operands exactly, and the quotient of two such integers rounds to a double on
-   the right side of every integer: so one vector division does, and zero divides to something without a trap. */
+/* Up to 32 bits a double holds both operands exactly, and the quotient of two such integers rounds to a
+   double on the right side of every integer: so one vector division does, and zero divides to something
+   without a trap. */
 static LLVMValueRef divide_as_double(LLVMBuilderRef b, LLVMValueRef i, bool is_signed, bool remainder)
 {
     LLVMContextRef context = LLVMGetTypeContext(LLVMTypeOf(i));
@@ -67,7 +69,8 @@ static LLVMValueRef divide_as_double(LLVMBuilderRef b, LLVMValueRef i, bool is_s
     LLVMOpcode widen = is_signed ? LLVMSIToFP : LLVMUIToFP;
     LLVMValueRef zero = LLVMBuildICmp(b, LLVMIntEQ, y, constant(type, 0), "");
     LLVMValueRef safe = choose(b, zero, constant(type, 1), y);
-    LLVMValueRef quotient = LLVMBuildFDiv(b, LLVMBuildCast(b, widen, x, real, ""), LLVMBuildCast(b, widen, safe, real, ""), "");
+    LLVMValueRef quotient =
+        LLVMBuildFDiv(b, LLVMBuildCast(b, widen, x, real, ""), LLVMBuildCast(b, widen, safe, real, ""), "");
     /* a quotient fits 33 bits with its sign: INT_MIN / -1 wraps as it is narrowed */
     quotient = LLVMBuildTrunc(b, LLVMBuildFPToSI(b, quotient, wide, ""), type, "");
     if (!remainder) return quotient;
@@ -91,15 +94,17 @@ static LLVMValueRef divide_wide(LLVMBuilderRef b, LLVMValueRef i, bool is_signed
 static LLVMValueRef divide(LLVMBuilderRef b, LLVMValueRef i)
 {
     LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
-    bool is_signed = opcode == LLVMSDiv || opcode == LLVMSRem, remainder = opcode == LLVMURem || opcode == LLVMSRem;
+    bool is_signed = opcode == LLVMSDiv || opcode == LLVMSRem,
+         remainder = opcode == LLVMURem || opcode == LLVMSRem;
     LLVMValueRef y = LLVMGetOperand(i, 1);
-    if (LLVMIsAConstantInt(y) && LLVMConstIntGetZExtValue(y) != 0 && LLVMConstIntGetSExtValue(y) != -1) return NULL;
+    if (LLVMIsAConstantInt(y) && LLVMConstIntGetZExtValue(y) != 0 && LLVMConstIntGetSExtValue(y) != -1)
+        return NULL;
     if (scalar_width(LLVMTypeOf(i)) <= 32) return divide_as_double(b, i, is_signed, remainder);
     return divide_wide(b, i, is_signed);
 }
 
-/* bfloat: every operation in float, and rounded to nearest even by integers, as no instruction set before AVX512-BF16
-   does it and LLVM would call a function for each lane. */
+/* bfloat: every operation in float, and rounded to nearest even by integers, as no instruction set before
+   AVX512-BF16 does it and LLVM would call a function for each lane. */
 static bool is_bfloat(LLVMTypeRef type)
 {
     if (LLVMGetTypeKind(type) == LLVMVectorTypeKind) type = LLVMGetElementType(type);
@@ -111,7 +116,10 @@ static LLVMTypeRef integers(LLVMTypeRef like, unsigned width)
     return same_shape(like, LLVMIntTypeInContext(LLVMGetTypeContext(like), width));
 }
 
-static LLVMTypeRef floats(LLVMTypeRef like) { return same_shape(like, LLVMFloatTypeInContext(LLVMGetTypeContext(like))); }
+static LLVMTypeRef floats(LLVMTypeRef like)
+{
+    return same_shape(like, LLVMFloatTypeInContext(LLVMGetTypeContext(like)));
+}
 
 static LLVMValueRef widen_bfloat(LLVMBuilderRef b, LLVMValueRef v)
 {
@@ -123,8 +131,10 @@ static LLVMValueRef widen_bfloat(LLVMBuilderRef b, LLVMValueRef v)
 static LLVMValueRef narrow_to_bfloat(LLVMBuilderRef b, LLVMValueRef v, LLVMTypeRef type)
 {
     LLVMTypeRef wide = integers(type, 32);
-    LLVMValueRef bits = LLVMBuildBitCast(b, v, wide, ""), high = LLVMBuildLShr(b, bits, constant(wide, 16), "");
-    LLVMValueRef even = LLVMBuildAdd(b, LLVMBuildAnd(b, high, constant(wide, 1), ""), constant(wide, 0x7fff), "");
+    LLVMValueRef bits = LLVMBuildBitCast(b, v, wide, ""),
+                 high = LLVMBuildLShr(b, bits, constant(wide, 16), "");
+    LLVMValueRef even =
+        LLVMBuildAdd(b, LLVMBuildAnd(b, high, constant(wide, 1), ""), constant(wide, 0x7fff), "");
     LLVMValueRef rounded = LLVMBuildLShr(b, LLVMBuildAdd(b, bits, even, ""), constant(wide, 16), "");
     LLVMValueRef magnitude = LLVMBuildAnd(b, bits, constant(wide, 0x7fffffff), "");
     LLVMValueRef is_nan = LLVMBuildICmp(b, LLVMIntUGT, magnitude, constant(wide, 0x7f800000), "");
@@ -142,8 +152,10 @@ static LLVMValueRef convert_bfloat(LLVMBuilderRef b, LLVMValueRef i, LLVMOpcode 
         if (opcode != LLVMFPExt && opcode != LLVMFPTrunc) return LLVMBuildCast(b, opcode, v, to, "");
         return LLVMBuildFPCast(b, v, to, "");
     }
-    if (opcode == LLVMFPTrunc || opcode == LLVMFPExt) v = LLVMBuildFPCast(b, v, floats(to), "");
-    else v = LLVMBuildCast(b, opcode, v, floats(to), "");
+    if (opcode == LLVMFPTrunc || opcode == LLVMFPExt)
+        v = LLVMBuildFPCast(b, v, floats(to), "");
+    else
+        v = LLVMBuildCast(b, opcode, v, floats(to), "");
     return narrow_to_bfloat(b, v, to);
 }
 
@@ -152,9 +164,11 @@ static LLVMValueRef lower_bfloat(LLVMBuilderRef b, LLVMValueRef i)
     LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
     LLVMValueRef x = LLVMGetOperand(i, 0), y = LLVMGetNumOperands(i) > 1 ? LLVMGetOperand(i, 1) : NULL, made;
     switch (opcode) {
-    case LLVMFAdd: case LLVMFSub: case LLVMFMul: case LLVMFDiv: case LLVMFRem:
-        made = LLVMBuildBinOp(b, opcode, widen_bfloat(b, x), widen_bfloat(b, y), "");
-        break;
+    case LLVMFAdd:
+    case LLVMFSub:
+    case LLVMFMul:
+    case LLVMFDiv:
+    case LLVMFRem: made = LLVMBuildBinOp(b, opcode, widen_bfloat(b, x), widen_bfloat(b, y), ""); break;
     case LLVMFNeg: made = LLVMBuildFNeg(b, widen_bfloat(b, x), ""); break;
     case LLVMFCmp:
         return LLVMBuildFCmp(b, LLVMGetFCmpPredicate(i), widen_bfloat(b, x), widen_bfloat(b, y), "");
@@ -166,9 +180,19 @@ static LLVMValueRef lower_bfloat(LLVMBuilderRef b, LLVMValueRef i)
 static bool touches_bfloat(LLVMValueRef i)
 {
     switch (LLVMGetInstructionOpcode(i)) {
-    case LLVMFAdd: case LLVMFSub: case LLVMFMul: case LLVMFDiv: case LLVMFRem: case LLVMFNeg: case LLVMFCmp:
-    case LLVMFPExt: case LLVMFPTrunc: case LLVMFPToSI: case LLVMFPToUI: case LLVMSIToFP: case LLVMUIToFP:
-        return is_bfloat(LLVMTypeOf(i)) || is_bfloat(LLVMTypeOf(LLVMGetOperand(i, 0)));
+    case LLVMFAdd:
+    case LLVMFSub:
+    case LLVMFMul:
+    case LLVMFDiv:
+    case LLVMFRem:
+    case LLVMFNeg:
+    case LLVMFCmp:
+    case LLVMFPExt:
+    case LLVMFPTrunc:
+    case LLVMFPToSI:
+    case LLVMFPToUI:
+    case LLVMSIToFP:
+    case LLVMUIToFP: return is_bfloat(LLVMTypeOf(i)) || is_bfloat(LLVMTypeOf(LLVMGetOperand(i, 0)));
     default: return false;
     }
 }
@@ -185,7 +209,8 @@ static bool is_annotation(LLVMValueRef i)
 void sanitise_function(LLVMValueRef function)
 {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(LLVMGetTypeContext(LLVMTypeOf(function)));
-    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block; block = LLVMGetNextBasicBlock(block)) {
+    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block;
+         block = LLVMGetNextBasicBlock(block)) {
         for (LLVMValueRef i = LLVMGetFirstInstruction(block), next; i; i = next) {
             LLVMValueRef made = NULL;
             next = LLVMGetNextInstruction(i);
@@ -199,15 +224,22 @@ void sanitise_function(LLVMValueRef function)
                 LLVMReplaceAllUsesWith(i, made);
                 LLVMInstructionEraseFromParent(i);
                 i = made; /* float to integer comes up again below, as the next instruction would */
-                if (!LLVMIsAInstruction(i) || (LLVMGetInstructionOpcode(i) != LLVMFPToSI && LLVMGetInstructionOpcode(i) != LLVMFPToUI))
+                if (!LLVMIsAInstruction(i) ||
+                    (LLVMGetInstructionOpcode(i) != LLVMFPToSI && LLVMGetInstructionOpcode(i) != LLVMFPToUI))
                     continue;
                 made = NULL;
                 LLVMPositionBuilderBefore(b, i);
             }
             switch (LLVMGetInstructionOpcode(i)) {
-            case LLVMShl: case LLVMLShr: case LLVMAShr: mask_shift(b, i); break;
-            case LLVMFPToSI: case LLVMFPToUI: made = saturate(b, i); break;
-            case LLVMUDiv: case LLVMSDiv: case LLVMURem: case LLVMSRem: made = divide(b, i); break;
+            case LLVMShl:
+            case LLVMLShr:
+            case LLVMAShr: mask_shift(b, i); break;
+            case LLVMFPToSI:
+            case LLVMFPToUI: made = saturate(b, i); break;
+            case LLVMUDiv:
+            case LLVMSDiv:
+            case LLVMURem:
+            case LLVMSRem: made = divide(b, i); break;
             default: break;
             }
             if (!made) continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operations between the lanes, each over the lanes that are active where it stands: reductions are fixed trees,
-   shuffles by a shared distance are five conditional steps that fold to one once the distance is a constant. */
+/* Operations between the lanes, each over the lanes that are active where it stands: reductions are fixed
+   trees, shuffles by a shared distance are five conditional steps that fold to one once the distance is a
+   constant. */
 #include "abi.h"
 #include "engine.h"
 #include <string.h>
@@ -16,9 +17,12 @@ struct collective {
 
 static bool parse(const char *name, struct collective *c)
 {
-    if (strncmp(name, "__smelt_simd_", 13) == 0) c->group = LANES;
-    else if (strncmp(name, "__smelt_quad_", 13) == 0) c->group = QUAD;
-    else return false;
+    if (strncmp(name, "__smelt_simd_", 13) == 0)
+        c->group = LANES;
+    else if (strncmp(name, "__smelt_quad_", 13) == 0)
+        c->group = QUAD;
+    else
+        return false;
     name += 13;
     size_t length = strlen(name);
     c->type = 0;
@@ -32,7 +36,10 @@ static bool parse(const char *name, struct collective *c)
     return true;
 }
 
-static bool is(const struct collective *c, const char *operation) { return strcmp(c->operation, operation) == 0; }
+static bool is(const struct collective *c, const char *operation)
+{
+    return strcmp(c->operation, operation) == 0;
+}
 
 static bool is_one_of(const struct collective *c, const char *const *list)
 {
@@ -48,15 +55,18 @@ bool shape_of_call(const struct engine *e, LLVMValueRef call, const char *name, 
 {
     struct collective c;
     *shape = (struct shape){.kind = SHAPE_UNIFORM};
-    if (!strcmp(name, "__smelt_argument") || !strcmp(name, "__smelt_word") || !strcmp(name, "__smelt_arena")) return true;
+    if (!strcmp(name, "__smelt_argument") || !strcmp(name, "__smelt_word") || !strcmp(name, "__smelt_arena"))
+        return true;
     if (!strcmp(name, "__smelt_lane")) {
         *shape = (struct shape){SHAPE_AFFINE, 1, false, true};
         return true;
     }
     if (!strcmp(name, "__smelt_position") || !strcmp(name, "__smelt_grid_position")) {
         bool x = LLVMConstIntGetZExtValue(LLVMGetOperand(call, 0)) == 0;
-        if (!e->rows) shape->kind = SHAPE_VARYING;
-        else if (x) *shape = (struct shape){SHAPE_AFFINE, 1, false, true};
+        if (!e->rows)
+            shape->kind = SHAPE_VARYING;
+        else if (x)
+            *shape = (struct shape){SHAPE_AFFINE, 1, false, true};
         return true;
     }
     if (!strncmp(name, "__smelt_matrix_", 15)) {
@@ -64,7 +74,8 @@ bool shape_of_call(const struct engine *e, LLVMValueRef call, const char *name, 
         return true;
     }
     if (!parse(name, &c)) return false;
-    bool uniform = c.group == LANES && (is_one_of(&c, reductions) || is_one_of(&c, votes) || is(&c, "broadcast_first"));
+    bool uniform =
+        c.group == LANES && (is_one_of(&c, reductions) || is_one_of(&c, votes) || is(&c, "broadcast_first"));
     if (c.group == LANES && is(&c, "broadcast"))
         uniform = shape_at(e, LLVMGetOperand(call, 1), value_of(e, call)->block).kind <= SHAPE_UNIFORM;
     if (is(&c, "is_helper_thread")) uniform = true;
@@ -74,8 +85,10 @@ bool shape_of_call(const struct engine *e, LLVMValueRef call, const char *name, 
 
 static LLVMValueRef number(struct engine *e, uint64_t n) { return LLVMConstInt(e->i32, n, 0); }
 
-/* A shuffle whose pattern is known here: lane L takes from[L]; LANES + n means element n of the second vector. */
-static LLVMValueRef rearrange(struct engine *e, LLVMValueRef a, LLVMValueRef b, const unsigned *from, unsigned count)
+/* A shuffle whose pattern is known here: lane L takes from[L]; LANES + n means element n of the second
+ * vector. */
+static LLVMValueRef rearrange(struct engine *e, LLVMValueRef a, LLVMValueRef b, const unsigned *from,
+                              unsigned count)
 {
     LLVMValueRef pattern[LANES];
     for (unsigned i = 0; i < count; i++) pattern[i] = number(e, from[i]);
@@ -94,7 +107,7 @@ static LLVMValueRef combine(struct engine *e, const struct collective *c, LLVMVa
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef both[2] = {a, b};
     bool least = is(c, "min");
-    const char *name = real ? (least ? "llvm.minnum" : "llvm.maxnum")
+    const char *name = real             ? (least ? "llvm.minnum" : "llvm.maxnum")
                        : c->type == 'i' ? (least ? "llvm.smin" : "llvm.smax")
                                         : (least ? "llvm.umin" : "llvm.umax");
     return call_intrinsic(e, name, &type, 1, both, 2);
@@ -136,7 +149,8 @@ static LLVMValueRef reduce_quad(struct engine *e, const struct collective *c, LL
 }
 
 /* Lane L takes from L - step within its group, else `filling`. */
-static LLVMValueRef shifted(struct engine *e, LLVMValueRef vector, LLVMValueRef filling, unsigned step, unsigned group)
+static LLVMValueRef shifted(struct engine *e, LLVMValueRef vector, LLVMValueRef filling, unsigned step,
+                            unsigned group)
 {
     unsigned from[LANES];
     for (unsigned i = 0; i < LANES; i++) from[i] = i % group >= step ? i - step : LANES + i;
@@ -165,8 +179,9 @@ static LLVMValueRef pick(struct engine *e, LLVMValueRef first, LLVMValueRef seco
     LLVMValueRef addresses = LLVMBuildGEP2(e->builder, element, slot, &indices, 1, "");
     LLVMTypeRef overloads[2] = {type, LLVMTypeOf(addresses)};
     LLVMValueRef all = LLVMConstAllOnes(e->mask_type);
-    LLVMValueRef arguments[4] = {addresses, number(e, LLVMABISizeOfType(LLVMGetModuleDataLayout(e->module), element)), all,
-                                 LLVMGetPoison(type)};
+    LLVMValueRef arguments[4] = {addresses,
+                                 number(e, LLVMABISizeOfType(LLVMGetModuleDataLayout(e->module), element)),
+                                 all, LLVMGetPoison(type)};
     return call_intrinsic(e, "llvm.masked.gather", overloads, 2, arguments, 4);
 }
 
@@ -180,13 +195,15 @@ static unsigned source_lane(const struct collective *c, unsigned lane, unsigned 
     return lane;
 }
 
-static LLVMValueRef move_together(struct engine *e, const struct collective *c, LLVMValueRef vector, LLVMValueRef distance)
+static LLVMValueRef move_together(struct engine *e, const struct collective *c, LLVMValueRef vector,
+                                  LLVMValueRef distance)
 {
     for (unsigned step = 1; step < c->group; step *= 2) {
         unsigned from[LANES];
         for (unsigned i = 0; i < LANES; i++) from[i] = source_lane(c, i, step);
         LLVMValueRef moved = rearrange(e, vector, vector, from, LANES);
-        LLVMValueRef bit = LLVMBuildAnd(e->builder, distance, LLVMConstInt(LLVMTypeOf(distance), step, 0), "");
+        LLVMValueRef bit =
+            LLVMBuildAnd(e->builder, distance, LLVMConstInt(LLVMTypeOf(distance), step, 0), "");
         LLVMValueRef set = LLVMBuildICmp(e->builder, LLVMIntNE, bit, LLVMConstNull(LLVMTypeOf(distance)), "");
         vector = LLVMBuildSelect(e->builder, set, moved, vector, "");
     }
@@ -196,7 +213,8 @@ static LLVMValueRef move_together(struct engine *e, const struct collective *c, 
 static LLVMValueRef own_lanes(struct engine *e) { return lane_numbers(e, e->i32, 1); }
 
 /* Up and down: a rotation, and the lanes that no other reaches keep their own. */
-static LLVMValueRef move_or_keep(struct engine *e, struct collective c, LLVMValueRef vector, LLVMValueRef distance, bool same)
+static LLVMValueRef move_or_keep(struct engine *e, struct collective c, LLVMValueRef vector,
+                                 LLVMValueRef distance, bool same)
 {
     LLVMBuilderRef b = e->builder;
     bool up = is(&c, "shuffle_up");
@@ -218,10 +236,14 @@ static LLVMValueRef source_lanes(struct engine *e, const struct collective *c, L
     LLVMBuilderRef b = e->builder;
     LLVMValueRef lanes = own_lanes(e), in = splat(e, number(e, c->group - 1));
     LLVMValueRef start = LLVMBuildAnd(b, lanes, LLVMBuildNot(b, in, ""), ""), to;
-    if (is(c, "shuffle_xor")) to = LLVMBuildXor(b, lanes, by, "");
-    else if (is(c, "shuffle_rotate_up")) to = LLVMBuildSub(b, lanes, by, "");
-    else if (is(c, "shuffle_rotate_down")) to = LLVMBuildAdd(b, lanes, by, "");
-    else to = by; /* shuffle, broadcast */
+    if (is(c, "shuffle_xor"))
+        to = LLVMBuildXor(b, lanes, by, "");
+    else if (is(c, "shuffle_rotate_up"))
+        to = LLVMBuildSub(b, lanes, by, "");
+    else if (is(c, "shuffle_rotate_down"))
+        to = LLVMBuildAdd(b, lanes, by, "");
+    else
+        to = by; /* shuffle, broadcast */
     return LLVMBuildOr(b, start, LLVMBuildAnd(b, to, in, ""), "");
 }
 
@@ -264,8 +286,10 @@ static LLVMValueRef vote(struct engine *e, const struct collective *c, LLVMValue
     LLVMBuilderRef b = e->builder;
     bool asks = LLVMGetNumArgOperands(call) > 0, quad = c->group == QUAD;
     LLVMValueRef lanes = e->mask, value = asks ? vector_of(e, LLVMGetOperand(call, 0)) : NULL;
-    if (is(c, "all")) lanes = LLVMBuildAnd(b, lanes, LLVMBuildNot(b, value, ""), "");
-    else if (asks) lanes = LLVMBuildAnd(b, lanes, value, "");
+    if (is(c, "all"))
+        lanes = LLVMBuildAnd(b, lanes, LLVMBuildNot(b, value, ""), "");
+    else if (asks)
+        lanes = LLVMBuildAnd(b, lanes, value, "");
     LLVMValueRef bits = mask_bits(e, lanes);
     if (is(c, "is_first")) {
         if (!quad) return LLVMBuildICmp(b, LLVMIntEQ, own_lanes(e), splat(e, first_lane(e, bits)), "");
@@ -321,7 +345,8 @@ static bool emit_context(struct engine *e, LLVMValueRef call, const char *name)
 {
     struct value *v = value_of(e, call);
     uint64_t index = LLVMGetNumArgOperands(call) && LLVMIsAConstantInt(LLVMGetOperand(call, 0))
-                         ? LLVMConstIntGetZExtValue(LLVMGetOperand(call, 0)) : 0;
+                         ? LLVMConstIntGetZExtValue(LLVMGetOperand(call, 0))
+                         : 0;
     if (!strcmp(name, "__smelt_argument")) {
         LLVMValueRef table = field(e, e->pointer, offsetof(struct smelt_simdgroup, arguments), 8);
         LLVMValueRef at = LLVMConstInt(e->i64, index, 0);
@@ -338,10 +363,14 @@ static bool emit_context(struct engine *e, LLVMValueRef call, const char *name)
     } else if (!strcmp(name, "__smelt_position") || !strcmp(name, "__smelt_grid_position")) {
         bool grid = strstr(name, "grid") != NULL;
         unsigned word = (grid ? WORD_BASE_GRID_POSITION : WORD_BASE_POSITION) + (unsigned)index;
-        size_t row = (grid ? offsetof(struct smelt_simdgroup, grid_positions) : offsetof(struct smelt_simdgroup, positions)) +
+        size_t row = (grid ? offsetof(struct smelt_simdgroup, grid_positions)
+                           : offsetof(struct smelt_simdgroup, positions)) +
                      sizeof(uint32_t[LANES]) * index;
-        if (e->rows) define_scalar(e, v, field(e, e->i32, offsetof(struct smelt_simdgroup, words) + 4 * word, 4), NULL);
-        else define_vector(e, v, field(e, LLVMVectorType(e->i32, LANES), row, 4));
+        if (e->rows)
+            define_scalar(e, v, field(e, e->i32, offsetof(struct smelt_simdgroup, words) + 4 * word, 4),
+                          NULL);
+        else
+            define_vector(e, v, field(e, LLVMVectorType(e->i32, LANES), row, 4));
     } else {
         return false;
     }
@@ -379,13 +408,17 @@ bool emit_simd_call(struct engine *e, LLVMValueRef call, const char *name)
         if (is_one_of(&c, reductions) || is_prefix) {
             LLVMValueRef nothing = splat(e, identity(&c, LLVMTypeOf(call)));
             vector = LLVMBuildSelect(e->builder, e->mask, vector, nothing, "");
-            made = is_prefix ? prefix(e, &c, vector) : c.group == LANES ? reduce_simd(e, &c, vector) : reduce_quad(e, &c, vector);
+            made = is_prefix          ? prefix(e, &c, vector)
+                   : c.group == LANES ? reduce_simd(e, &c, vector)
+                                      : reduce_quad(e, &c, vector);
         } else {
             made = move(e, &c, call, vector);
         }
     }
     bool is_vector = LLVMGetTypeKind(LLVMTypeOf(made)) == LLVMVectorTypeKind;
-    if (is_vector) define_vector(e, v, made);
-    else define_scalar(e, v, made, NULL);
+    if (is_vector)
+        define_vector(e, v, made);
+    else
+        define_scalar(e, v, made, NULL);
     return true;
 }

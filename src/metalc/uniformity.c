@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What differs between the lanes: shapes of values, branches that part lanes, blocks where lanes meet that came
-   different ways, and loops that lanes leave at different times. All grow together to a fixed point. */
+/* What differs between the lanes: shapes of values, branches that part lanes, blocks where lanes meet that
+   came different ways, and loops that lanes leave at different times. All grow together to a fixed point. */
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -26,14 +26,17 @@ bool engine_index_values(struct engine *e)
     uint32_t count = 0;
     for (uint32_t b = 0; b < e->block_count; b++)
         if (e->blocks[b].source)
-            for (LLVMValueRef i = LLVMGetFirstInstruction(e->blocks[b].source); i; i = LLVMGetNextInstruction(i)) count++;
+            for (LLVMValueRef i = LLVMGetFirstInstruction(e->blocks[b].source); i;
+                 i = LLVMGetNextInstruction(i))
+                count++;
     e->index_size = 64;
     while (e->index_size < count * 2) e->index_size *= 2;
     e->values = must_allocate(count, sizeof *e->values);
     e->value_index = must_allocate(e->index_size, sizeof *e->value_index);
     for (uint32_t b = 0; b < e->block_count; b++)
         if (e->blocks[b].source)
-            for (LLVMValueRef i = LLVMGetFirstInstruction(e->blocks[b].source); i; i = LLVMGetNextInstruction(i)) {
+            for (LLVMValueRef i = LLVMGetFirstInstruction(e->blocks[b].source); i;
+                 i = LLVMGetNextInstruction(i)) {
                 e->values[e->value_count] = (struct value){.source = i, .block = b, .private_index = -1};
                 e->value_index[slot_of(e, i)] = ++e->value_count;
             }
@@ -87,8 +90,10 @@ static struct shape shape_of_arithmetic(const struct engine *e, LLVMValueRef v, 
     case LLVMSub: return affine(a.stride - b.stride, conditional);
     case LLVMOr: return LLVMGetIsDisjoint(v) ? affine(a.stride + b.stride, conditional) : varying;
     case LLVMMul:
-        if (a.kind == SHAPE_AFFINE && small_constant(right, &number)) return affine(a.stride * number, conditional);
-        if (b.kind == SHAPE_AFFINE && small_constant(left, &number)) return affine(b.stride * number, conditional);
+        if (a.kind == SHAPE_AFFINE && small_constant(right, &number))
+            return affine(a.stride * number, conditional);
+        if (b.kind == SHAPE_AFFINE && small_constant(left, &number))
+            return affine(b.stride * number, conditional);
         return varying;
     case LLVMShl:
         if (a.kind == SHAPE_AFFINE && small_constant(right, &number) && number >= 0 && number < 24)
@@ -131,10 +136,13 @@ static struct shape shape_of_address(const struct engine *e, LLVMValueRef v, uin
             continue;
         }
         if (a.kind == SHAPE_UNIFORM) continue;
-        /* an index narrower than a pointer is extended with its sign: clang extends before, so never affine here */
-        if (LLVMGetIntTypeWidth(LLVMTypeOf(index)) != 64) sum = varying;
-        else sum = affine(sum.stride + a.stride * (int64_t)LLVMABISizeOfType(layout, type),
-                          sum.conditional || a.conditional);
+        /* an index narrower than a pointer is extended with its sign: clang extends before, so never affine
+         * here */
+        if (LLVMGetIntTypeWidth(LLVMTypeOf(index)) != 64)
+            sum = varying;
+        else
+            sum = affine(sum.stride + a.stride * (int64_t)LLVMABISizeOfType(layout, type),
+                         sum.conditional || a.conditional);
     }
     return sum;
 }
@@ -189,12 +197,17 @@ static struct shape shape_of(const struct engine *e, LLVMValueRef v, uint32_t bl
         const struct private_array *array = &e->privates[value_of(e, v)->private_index];
         return array->granule ? uniform : affine((int64_t)array->size, false);
     }
-    case LLVMAdd: case LLVMSub: case LLVMMul: case LLVMShl: case LLVMOr:
-        return shape_of_arithmetic(e, v, block);
-    case LLVMZExt: case LLVMSExt: return shape_of_extension(e, v, block);
+    case LLVMAdd:
+    case LLVMSub:
+    case LLVMMul:
+    case LLVMShl:
+    case LLVMOr: return shape_of_arithmetic(e, v, block);
+    case LLVMZExt:
+    case LLVMSExt: return shape_of_extension(e, v, block);
     case LLVMTrunc:
         a = shape_at(e, LLVMGetOperand(v, 0), block);
-        if (a.kind == SHAPE_AFFINE && (a.conditional || LLVMGetIntTypeWidth(LLVMTypeOf(v)) < 16)) return varying;
+        if (a.kind == SHAPE_AFFINE && (a.conditional || LLVMGetIntTypeWidth(LLVMTypeOf(v)) < 16))
+            return varying;
         a.bounded = false;
         return a;
     case LLVMFreeze: return shape_at(e, LLVMGetOperand(v, 0), block);
@@ -209,7 +222,8 @@ static struct shape shape_of(const struct engine *e, LLVMValueRef v, uint32_t bl
         if (c.kind != SHAPE_UNIFORM) return varying;
         return merge(shape_at(e, LLVMGetOperand(v, 1), block), shape_at(e, LLVMGetOperand(v, 2), block));
     }
-    case LLVMAtomicRMW: case LLVMAtomicCmpXchg: return varying;
+    case LLVMAtomicRMW:
+    case LLVMAtomicCmpXchg: return varying;
     case LLVMCall: {
         LLVMValueRef callee = LLVMGetCalledValue(v);
         size_t length;
@@ -224,17 +238,19 @@ static bool branch_parts(const struct engine *e, uint32_t b)
 {
     if (!e->blocks[b].source || e->blocks[b].edge_count < 2) return false;
     LLVMValueRef end = LLVMGetBasicBlockTerminator(e->blocks[b].source);
-    LLVMValueRef condition = LLVMGetInstructionOpcode(end) == LLVMSwitch ? LLVMGetOperand(end, 0) : LLVMGetCondition(end);
+    LLVMValueRef condition =
+        LLVMGetInstructionOpcode(end) == LLVMSwitch ? LLVMGetOperand(end, 0) : LLVMGetCondition(end);
     enum shape_kind kind = shape_at(e, condition, b).kind;
     return kind == SHAPE_AFFINE || kind == SHAPE_VARYING;
 }
 
-/* Labels flow from the successors of a branch that parts lanes; a block that two labels reach is a join and starts
-   a label of its own. */
+/* Labels flow from the successors of a branch that parts lanes; a block that two labels reach is a join and
+   starts a label of its own. */
 static void give_label(struct engine *e, uint32_t *label, uint32_t to, uint32_t mark)
 {
     if (to >= e->block_count) return;
-    if (label[to] == NO_BLOCK) label[to] = mark;
+    if (label[to] == NO_BLOCK)
+        label[to] = mark;
     else if (label[to] != mark && label[to] != to) {
         label[to] = to;
         e->blocks[to].join = true;
@@ -303,7 +319,8 @@ void engine_classify(struct engine *e)
             struct value *v = &e->values[k];
             struct shape now = shape_of(e, v->source, v->block);
             /* only upwards, so that the sweep ends */
-            if (now.kind < v->shape.kind) now = v->shape;
+            if (now.kind < v->shape.kind)
+                now = v->shape;
             else if (now.kind == v->shape.kind && v->shape.kind == SHAPE_AFFINE &&
                      (now.stride != v->shape.stride || (v->shape.conditional && !now.conditional)))
                 now = varying;

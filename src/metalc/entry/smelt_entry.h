@@ -1,48 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the rewritten text and the generated entry point use: the macros behind Metal's attributes, and the objects
-   that become a kernel's arguments, whatever type it gave them. Comes after metal_stdlib. */
+/* What the rewritten text and the generated entry point use: the macros behind Metal's attributes, and the
+   objects that become a kernel's arguments, whatever type it gave them. Comes after metal_stdlib. */
 #ifndef SMELT_ENTRY_H
 #define SMELT_ENTRY_H
 
 #define $body
-#define $kern                                    __attribute__((annotate("smelt.kernel")))
-#define $kernel                                  __attribute__((annotate("smelt.kernel")))
-#define $shared                                  static __attribute__((section("smelt.threadgroup")))
-#define $loop(...)                               for (; __VA_ARGS__; (void)0)
-#define $fo(...)                                 for (__VA_ARGS__ (void)0)
-#define $host_name(text)                         __attribute__((annotate("smelt.host_name", text)))
+#define $kern            __attribute__((annotate("smelt.kernel")))
+#define $kernel          __attribute__((annotate("smelt.kernel")))
+#define $shared          static __attribute__((section("smelt.threadgroup")))
+#define $loop(...)       for (; __VA_ARGS__; (void)0)
+#define $fo(...)         for (__VA_ARGS__(void) 0)
+#define $host_name(text) __attribute__((annotate("smelt.host_name", text)))
 #define $visible
 #define $id(n)
-#define $max_total_threads_per_threadgroup(n)    __attribute__((annotate("smelt.max_total_threads", n)))
+#define $max_total_threads_per_threadgroup(n) __attribute__((annotate("smelt.max_total_threads", n)))
 #define $required_threads_per_threadgroup(...)
-#define $function_constant(n)                    = smelt::function_constant<n>::value
-#define is_function_constant_defined(name)        smelt::$set_##name
-#define $groupmem                                __attribute__((annotate("threadgroup")))
-#define $buffer(n)                               __attribute__((annotate("buffer", n)))
-#define $texture(n)                              __attribute__((annotate("texture", n)))
-#define $sampler(n)                              __attribute__((annotate("sampler", n)))
-#define $threadgroup(n)                          __attribute__((annotate("threadgroup", n)))
-#define $thread_position_in_grid                 __attribute__((annotate("thread_position_in_grid")))
-#define $threads_per_grid                        __attribute__((annotate("threads_per_grid")))
-#define $dispatch_threads_per_grid               __attribute__((annotate("threads_per_grid")))
-#define $grid_size                               __attribute__((annotate("grid_size")))
-#define $grid_origin                             __attribute__((annotate("grid_origin")))
-#define $thread_position_in_threadgroup          __attribute__((annotate("thread_position_in_threadgroup")))
-#define $thread_index_in_threadgroup             __attribute__((annotate("thread_index_in_threadgroup")))
-#define $threadgroup_position_in_grid            __attribute__((annotate("threadgroup_position_in_grid")))
-#define $threadgroups_per_grid                   __attribute__((annotate("threadgroups_per_grid")))
-#define $threads_per_threadgroup                 __attribute__((annotate("threads_per_threadgroup")))
-#define $dispatch_threads_per_threadgroup        __attribute__((annotate("dispatch_threads_per_threadgroup")))
-#define $thread_execution_width                  __attribute__((annotate("thread_execution_width")))
-#define $threads_per_simdgroup                   __attribute__((annotate("threads_per_simdgroup")))
-#define $thread_index_in_simdgroup               __attribute__((annotate("thread_index_in_simdgroup")))
-#define $simdgroup_index_in_threadgroup          __attribute__((annotate("simdgroup_index_in_threadgroup")))
-#define $simdgroups_per_threadgroup              __attribute__((annotate("simdgroups_per_threadgroup")))
-#define $dispatch_simdgroups_per_threadgroup     __attribute__((annotate("dispatch_simdgroups_per_threadgroup")))
-#define $thread_index_in_quadgroup               __attribute__((annotate("thread_index_in_quadgroup")))
-#define $quadgroup_index_in_threadgroup          __attribute__((annotate("quadgroup_index_in_threadgroup")))
-#define $quadgroups_per_threadgroup              __attribute__((annotate("quadgroups_per_threadgroup")))
-#define $dispatch_quadgroups_per_threadgroup     __attribute__((annotate("dispatch_quadgroups_per_threadgroup")))
+#define $function_constant(n)                = smelt::function_constant<n>::value
+#define is_function_constant_defined(name)   smelt::$set_##name
+#define $groupmem                            __attribute__((annotate("threadgroup")))
+#define $buffer(n)                           __attribute__((annotate("buffer", n)))
+#define $texture(n)                          __attribute__((annotate("texture", n)))
+#define $sampler(n)                          __attribute__((annotate("sampler", n)))
+#define $threadgroup(n)                      __attribute__((annotate("threadgroup", n)))
+#define $thread_position_in_grid             __attribute__((annotate("thread_position_in_grid")))
+#define $threads_per_grid                    __attribute__((annotate("threads_per_grid")))
+#define $dispatch_threads_per_grid           __attribute__((annotate("threads_per_grid")))
+#define $grid_size                           __attribute__((annotate("grid_size")))
+#define $grid_origin                         __attribute__((annotate("grid_origin")))
+#define $thread_position_in_threadgroup      __attribute__((annotate("thread_position_in_threadgroup")))
+#define $thread_index_in_threadgroup         __attribute__((annotate("thread_index_in_threadgroup")))
+#define $threadgroup_position_in_grid        __attribute__((annotate("threadgroup_position_in_grid")))
+#define $threadgroups_per_grid               __attribute__((annotate("threadgroups_per_grid")))
+#define $threads_per_threadgroup             __attribute__((annotate("threads_per_threadgroup")))
+#define $dispatch_threads_per_threadgroup    __attribute__((annotate("dispatch_threads_per_threadgroup")))
+#define $thread_execution_width              __attribute__((annotate("thread_execution_width")))
+#define $threads_per_simdgroup               __attribute__((annotate("threads_per_simdgroup")))
+#define $thread_index_in_simdgroup           __attribute__((annotate("thread_index_in_simdgroup")))
+#define $simdgroup_index_in_threadgroup      __attribute__((annotate("simdgroup_index_in_threadgroup")))
+#define $simdgroups_per_threadgroup          __attribute__((annotate("simdgroups_per_threadgroup")))
+#define $dispatch_simdgroups_per_threadgroup __attribute__((annotate("dispatch_simdgroups_per_threadgroup")))
+#define $thread_index_in_quadgroup           __attribute__((annotate("thread_index_in_quadgroup")))
+#define $quadgroup_index_in_threadgroup      __attribute__((annotate("quadgroup_index_in_threadgroup")))
+#define $quadgroups_per_threadgroup          __attribute__((annotate("quadgroups_per_threadgroup")))
+#define $dispatch_quadgroups_per_threadgroup __attribute__((annotate("dispatch_quadgroups_per_threadgroup")))
 
 extern "C" {
 __attribute__((nothrow, const)) void *__smelt_argument(unsigned slot);
