@@ -13,6 +13,7 @@ BENCH_OPTIONS ?=
 BUILD_PACKAGES = gcc libc6-dev make cmake
 TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-rt-dev \
                  gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+METAL_PACKAGES = llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
 .PHONY: all demo test bench clean
@@ -25,6 +26,7 @@ demo: all
 
 test:
 	@scripts/need $(TEST_PACKAGES)
+	@scripts/need $(METAL_PACKAGES) || echo 'custom Metal kernels and their tests are left out' >&2
 	@scripts/build $(BUILD) $(JOBS)
 	@scripts/test $(BUILD) $(JOBS)
 

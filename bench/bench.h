@@ -35,7 +35,7 @@
 enum bench_limit {
     BENCH_MEMORY, /* the best loop over `inputs` read and `outputs` written streams of the same total bytes */
     BENCH_CACHE,  /* a copy, ordinary stores, of the same total bytes, over and over */
-    BENCH_READ,   /* reading the same bytes */
+    BENCH_READ,   /* reading as many bytes from memory, at least several times the last-level cache */
     BENCH_FMA,    /* float32 multiply-add */
     BENCH_DOT,    /* bfloat16 dot products where the processor has them, else BENCH_FMA */
     BENCH_CALL,   /* none: the time of a small call is the result */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/cpu.h"
+
 enum { LARGE_PAGE = 2 << 20, GRAIN = 256 /* floats that every share is a multiple of */ };
 
 void *bench_allocate(size_t size)
@@ -39,8 +41,8 @@ static void walk(void *argument, int64_t begin, int64_t end, int slot)
 static bool allocate(struct limit *limit)
 {
     int streams = limit->loop.inputs + limit->loop.outputs;
-    double floats = limit->work->bytes / 4 / streams;
-    limit->length = (int64_t)(floats / GRAIN) * GRAIN;
+    double bytes = limit->work->bytes > (double)limit->least ? limit->work->bytes : (double)limit->least;
+    limit->length = (int64_t)(bytes / 4 / streams / GRAIN) * GRAIN;
     if (limit->length < GRAIN) limit->length = GRAIN;
     for (int s = 0; s < streams; s++) {
         /* A kilobyte further each: the same low bits of addresses would make loads wait for stores. */
@@ -58,12 +60,19 @@ bool limit_begin(struct limit *limit, const struct bench_work *work)
     limit->work = work, limit->kind = work->limit, limit->repeat = 1;
     if (smelt_run_init(&limit->run, "bench", NULL) != SMELT_OK) return false;
     switch (limit->kind) {
-    case BENCH_MEMORY: limit->loop.inputs = work->inputs, limit->loop.outputs = work->outputs; break;
+    case BENCH_MEMORY:
+        limit->loop.inputs = work->inputs, limit->loop.outputs = work->outputs;
+        limit->warm = work->bytes < 4.0 * (double)smelt_last_level_cache_bytes();
+        break;
     case BENCH_CACHE:
         limit->loop.inputs = limit->loop.outputs = 1;
         limit->repeat = (int)(200e6 / work->bytes) + 1; /* about a millisecond */
         break;
-    case BENCH_READ: limit->loop.inputs = 1; break;
+    case BENCH_READ:
+        limit->loop.inputs = 1;
+        limit->least =
+            4 * smelt_last_level_cache_bytes(); /* small inputs too are measured by the memory's pace */
+        break;
     case BENCH_DOT:
         if (!limit_run_chains(LIMIT_DOT, 1)) limit->kind = BENCH_FMA;
         return true;
@@ -104,6 +113,7 @@ void limit_sample(struct limit *limit)
     double bytes = 4.0 * (double)limit->length * streams * limit->repeat;
     for (int loop = 0; loop < (limit->kind == BENCH_MEMORY ? 2 : 1); loop++) {
         limit->loop.past_cache = loop == 1;
+        if (limit->warm) smelt_parallel(&limit->run, SMELT_EVEN, limit->length / GRAIN, walk, limit);
         double start = measure_now();
         smelt_parallel(&limit->run, SMELT_EVEN, limit->length / GRAIN, walk, limit);
         series_add(&limit->rate[loop], (measure_now() - start) / bytes);

@@ -25,8 +25,10 @@ double limit_run_chains(enum limit_chain chain, int64_t repetitions); /* operati
 struct limit {
     const struct bench_work *work;
     struct limit_loop loop;
+    int64_t least;  /* bytes of all streams at least */
     int64_t length; /* floats of a stream */
     int repeat;
+    bool warm; /* once untimed before each sample, as the operation: what fits the cache is there for both */
     void *memory[LIMIT_STREAMS];
     size_t size;
     struct smelt_run run;

@@ -15,6 +15,7 @@ static const struct {
     {"check", command_check, "every kernel against the reference"},
     {"bench", command_bench, "speed beside the limits of the machine and the rivals"},
     {"run", command_run, "one kernel of a .metal file"},
+    {"demo", command_demo, "the operations of one decoder layer, checked and timed"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -51,8 +51,7 @@ def attention_model(case):
     """ONNX Runtime's attention for language models: causal, (B, T, H * D), with the cache it appends to."""
     q = ("q", [1, case.tokens, case.heads * case.head_dim])
     k, v = (("k", [1, case.tokens, case.kv_heads * case.head_dim]), ("v", [1, case.tokens, case.kv_heads * case.head_dim]))
-    past = [1, case.kv_heads, case.keys - case.tokens, case.head_dim]
-    cache = [1, case.kv_heads, case.keys, case.head_dim]
+    cache = [1, case.kv_heads, case.keys, case.head_dim]  # past and present share one buffer of this size
     decode = case.keys > case.tokens
     given = [q, k, v] + ([("pk", cache), ("pv", cache)] if decode else [])
     written = [("y", q[1]), ("ok", cache), ("ov", cache)]
@@ -60,5 +59,4 @@ def attention_model(case):
     names = ["q", "k", "v"] + (["pk", "pv"] if decode else ["", ""]) + ["last", "total"]
     nodes = [("GroupQueryAttention", names, ["y", "ok", "ov"],
               {"num_heads": case.heads, "kv_num_heads": case.kv_heads, "domain": MICROSOFT})]
-    declared = [q, k, v] + ([("pk", past), ("pv", past)] if decode else [])
-    return model(nodes, declared, written, constants), given, written
+    return model(nodes, given, written, constants), given, written

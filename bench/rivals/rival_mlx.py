@@ -35,7 +35,7 @@ def prepare(case):
         gate, up = random(case.rows, case.dim), random(case.rows, case.dim)
         silu = mx.compile(lambda g, u: g * mx.sigmoid(g) * u)
         call = lambda: silu(gate, up)
-    elif case.operation == "rope" and case.head_dim:
+    elif case.operation == "rope" and case.head_dim and not case.tokens_first:
         x = random(case.batch, case.heads, case.tokens, case.head_dim)
         call = lambda: mx.fast.rope(x, case.head_dim, traditional=False, base=10000.0, scale=1.0, offset=0)
     elif case.operation == "sdpa" and case.head_dim and case.attention_flops < MOST_FLOPS:

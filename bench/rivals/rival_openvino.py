@@ -41,4 +41,4 @@ def prepare(case):
     kept = [random.standard_normal(shape, dtype=np.float32) for _, shape in inputs]
     for (name, _), array in zip(inputs, kept):
         request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
-    return lambda: request.infer()
+    return lambda kept=kept: request.infer()  # a shared tensor does not keep its array

@@ -66,9 +66,12 @@ def arguments(case):
         function = gelu_tanh if "gelu_tanh" in case.variant else gelu if "gelu" in case.variant else silu
         return function, (random(case.rows, case.dim), random(case.rows, case.dim))
     if case.operation == "rope" and case.head_dim and "traditional" not in case.variant:
-        x = random(case.batch, case.heads, case.tokens, case.head_dim)
         half = case.head_dim // 2
         angle = torch.arange(case.tokens)[:, None] * (10000.0 ** (-torch.arange(half) / half))[None]
+        if case.tokens_first:
+            x, angle = random(case.batch, case.tokens, case.heads, case.head_dim), angle[:, None]
+        else:
+            x = random(case.batch, case.heads, case.tokens, case.head_dim)
         return rope, (x, angle.cos(), angle.sin())
     if case.operation == "moe_routing" and case.top:
         logits = random(case.rows, case.dim)

@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "glu.h"
+#include "metal.h"
 #include "moe.h"
 #include "norm.h"
 #include "rope.h"

@@ -66,6 +66,7 @@ smelt_status smelt_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const D
         return smelt_call_end(&call);
     }
     SMELT_TRY(smelt_sdpa_check_lengths(&call, &args));
+    SMELT_TRY(smelt_expect_workspace(&call.run, "sdpa", smelt_cpu_sdpa_workspace(&args)));
     SMELT_TRY(smelt_cpu_sdpa(&args));
     return smelt_call_end(&call);
 }

@@ -106,17 +106,23 @@ static void buffer_free(void *value)
 }
 static void buffer_create_key(void) { pthread_key_create(&buffer_key, buffer_free); }
 
+smelt_status smelt_expect_workspace(const struct smelt_run *run, const char *operation, size_t bytes)
+{
+    if (!run->stream.workspace) return SMELT_OK;
+    if (run->stream.workspace_size < bytes)
+        return smelt_fail(SMELT_INVALID_ARGUMENT,
+                          "%s: stream.workspace_size: expected at least %zu bytes, got %zu", operation, bytes,
+                          run->stream.workspace_size);
+    if ((uintptr_t)run->stream.workspace % 64)
+        return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: stream.workspace: expected a multiple of 64, got %p",
+                          operation, run->stream.workspace);
+    return SMELT_OK;
+}
+
 smelt_status smelt_scratch(const struct smelt_run *run, const char *operation, size_t bytes, void **memory)
 {
-    if (run->stream.workspace) {
-        if (run->stream.workspace_size < bytes)
-            return smelt_fail(SMELT_INVALID_ARGUMENT,
-                              "%s: stream.workspace_size: expected at least %zu bytes, got %zu", operation,
-                              bytes, run->stream.workspace_size);
-        if ((uintptr_t)run->stream.workspace % 64)
-            return smelt_fail(SMELT_INVALID_ARGUMENT,
-                              "%s: stream.workspace: expected a multiple of 64, got %p", operation,
-                              run->stream.workspace);
+    if (run->stream.workspace && run->stream.workspace_size >= bytes &&
+        !((uintptr_t)run->stream.workspace % 64)) {
         *memory = run->stream.workspace;
         return SMELT_OK;
     }

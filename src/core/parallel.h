@@ -33,8 +33,12 @@ void smelt_parallel(const struct smelt_run *run, enum smelt_schedule schedule, i
  * `bytes`. */
 void smelt_run_limit(struct smelt_run *run, int64_t bytes);
 
-/* Scratch of at least `bytes`, aligned to 64: the caller's workspace, else a buffer of this thread that grows
- * and stays until the thread ends. One piece per call: a second request invalidates the first. */
+/* Scratch of at least `bytes`, aligned to 64: the caller's workspace where it is large enough, else a buffer
+ * of this thread that grows and stays until the thread ends. One piece per call: a second request invalidates
+ * the first. */
 smelt_status smelt_scratch(const struct smelt_run *run, const char *operation, size_t bytes, void **memory);
+
+/* For the operation whose size the caller can ask for: a workspace that is given must suffice. */
+smelt_status smelt_expect_workspace(const struct smelt_run *run, const char *operation, size_t bytes);
 
 #endif

@@ -59,7 +59,7 @@ static smelt_status read_strides(struct smelt_view *view, const char *operation,
     int64_t row_major = 1, below = 0, above = 0, distance, bytes;
     for (int i = view->rank - 1; i >= 0; i--) {
         int64_t n = view->shape[i], stride = tensor->strides ? tensor->strides[i] : row_major;
-        view->stride[i] = n > 1 ? stride : 0;
+        view->stride[i] = n > 1 && view->elements ? stride : 0; /* no element: any stride, and none is used */
         if (n > 0) row_major *= n; /* cannot overflow: the count of elements did not */
         if (n <= 1 || !view->elements) continue;
         bool over = __builtin_mul_overflow(stride, n - 1, &distance);

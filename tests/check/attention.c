@@ -12,7 +12,7 @@ void attention_sizes(struct check *c, struct attention *a)
     static const int64_t lengths[] = {1, 2, 7, 8, 9, 20, 31, 32, 33, 63, 64, 65, 67, 127, 128, 129, 400};
     static const int64_t dims[] = {1, 3, 4, 8, 16, 31, 33, 40, 64, 64, 72, 80, 96, 128, 128, 192, 256};
     static const int64_t heads[][2] = {{1, 1}, {3, 3}, {4, 1}, {4, 2}, {8, 2}, {6, 1}, {32, 8}};
-    enum { MOST_SCORES = 12000, MOST_WORK = 1500000 };
+    enum { MOST_SCORES = 12000, MOST_WORK = 1500000, MOST_ELEMENTS = 30000 };
     a->distinct = false;
     do {
         int pair = (int)check_range(c, 0, 6);
@@ -22,7 +22,9 @@ void attention_sizes(struct check *c, struct attention *a)
         a->dim = PICK(c, dims);
         a->value_dim = check_chance(c, 70) ? a->dim : PICK(c, dims);
     } while (a->batch * a->heads * a->q_len * a->kv_len > MOST_SCORES ||
-             a->batch * a->heads * a->q_len * a->kv_len * (a->dim + a->value_dim) > MOST_WORK);
+             a->batch * a->heads * a->q_len * a->kv_len * (a->dim + a->value_dim) > MOST_WORK ||
+             a->batch * (a->heads * a->q_len + a->kv_heads * a->kv_len) * (a->dim + a->value_dim) >
+                 MOST_ELEMENTS);
 }
 
 /* (B, T, H, D) memory seen as (B, H, T, D). */

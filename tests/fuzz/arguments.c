@@ -169,6 +169,7 @@ static void accept_range(const struct fuzz_tensor *t)
 {
     const DLTensor *d = &t->tensor;
     int64_t item = d->dtype.bits / 8, below = 0, above = 0, row_major = 1;
+    if (!d->data) return; /* hostile, and so not an argument of a call that succeeded */
     for (int i = d->ndim - 1; i >= 0; i--) {
         if (t->shape[i] == 0) return;
         int64_t reach =

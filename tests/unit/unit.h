@@ -21,7 +21,7 @@
 
 #include "core/dtype.h"
 
-enum { UNIT_TENSORS = 256, UNIT_RANK = 33, UNIT_GUARD = 128 };
+enum { UNIT_TENSORS = 1024, UNIT_RANK = 33, UNIT_GUARD = 128 };
 
 static struct unit_memory {
     DLTensor tensor;

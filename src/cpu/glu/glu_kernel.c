@@ -6,6 +6,8 @@
 
 #include "cpu/vec/math.h"
 
+enum { UNROLL = 4 };
+
 /* 2 sqrt(2/pi) (g + 0.044715 g^3): gelu_tanh(g) = g sigmoid(this). */
 VEC vf tanh_argument(vf g)
 {
@@ -50,11 +52,39 @@ VEC vf glu(smelt_activation activation, vf gate, vf up)
     return vec_mul(vec_mul(gate, gate_factor(activation, gate)), up);
 }
 
+/* The whole vector, or its first n elements where n is not 0. */
+VEC void put(enum smelt_dtype t, void *out, int64_t i, vf v, int64_t n, bool stream)
+{
+    if (n)
+        vec_store_part(t, out, i, v, n);
+    else if (stream)
+        vec_stream(t, out, i, v);
+    else
+        vec_store(t, out, i, v);
+}
+
 VEC void glu_part(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
                   int64_t i, int64_t n)
 {
     vf value = glu(a, vec_load_part(t, gate, i, n), vec_load_part(t, up, i, n));
     vec_store_part(t, out, i, value, n);
+}
+
+/* Whole vectors from i on, several at a time: one alone is a long chain of dependent steps, and a processor
+ * does not look far enough ahead to fill its units with the next ones. Returns where it stopped. */
+VEC int64_t glu_whole(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
+                      int64_t i, int64_t n, int vectors, bool stream)
+{
+    for (; i + vectors * VEC_WIDTH <= n; i += vectors * VEC_WIDTH) {
+        vf g[UNROLL], u[UNROLL];
+        for (int v = 0; v < vectors; v++) {
+            g[v] = vec_load(t, gate, i + v * VEC_WIDTH);
+            u[v] = vec_load(t, up, i + v * VEC_WIDTH);
+        }
+        for (int v = 0; v < vectors; v++) g[v] = glu(a, g[v], u[v]);
+        for (int v = 0; v < vectors; v++) put(t, out, i + v * VEC_WIDTH, g[v], 0, stream);
+    }
+    return i;
 }
 
 VEC void glu_loop(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
@@ -65,32 +95,39 @@ VEC void glu_loop(smelt_activation a, enum smelt_dtype t, void *out, const void 
         int64_t head = vec_stream_head(t, out);
         if (head > n) head = n;
         if (head) glu_part(a, t, out, gate, up, 0, head);
-        for (i = head; i + VEC_WIDTH <= n; i += VEC_WIDTH)
-            vec_stream(t, out, i, glu(a, vec_load(t, gate, i), vec_load(t, up, i)));
+        i = glu_whole(a, t, out, gate, up, head, n, UNROLL, true);
         vec_stream_fence();
     }
-    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH)
-        vec_store(t, out, i, glu(a, vec_load(t, gate, i), vec_load(t, up, i)));
+    i = glu_whole(a, t, out, gate, up, i, n, UNROLL, false);
+    i = glu_whole(a, t, out, gate, up, i, n, 1, false);
     if (i < n) glu_part(a, t, out, gate, up, i, n - i);
 }
 
-/* Vector number i of the gradient, or its first n elements; either output may be NULL. */
+/* A few vectors of the gradient from element i on, or the first n < VEC_WIDTH elements of one. Either output
+ * may be NULL. */
 VEC void vjp_step(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
-                  int64_t n, bool stream)
+                  int vectors, int64_t n, bool stream)
 {
-    vf gate = vec_load_part(t, p->gate, i, n), up = vec_load_part(t, p->up, i, n);
-    vf dout = vec_load_part(t, p->dout, i, n), derivative, factor = gate_derivative(a, gate, &derivative);
-    vf dgate = vec_mul(dout, vec_mul(up, derivative)), dup = vec_mul(dout, vec_mul(gate, factor));
-    if (n < VEC_WIDTH) {
-        if (p->dgate) vec_store_part(t, p->dgate, i, dgate, n);
-        if (p->dup) vec_store_part(t, p->dup, i, dup, n);
-    } else if (stream) {
-        if (p->dgate) vec_stream(t, p->dgate, i, dgate);
-        if (p->dup) vec_stream(t, p->dup, i, dup);
-    } else {
-        if (p->dgate) vec_store(t, p->dgate, i, dgate);
-        if (p->dup) vec_store(t, p->dup, i, dup);
+    vf dgate[UNROLL], dup[UNROLL];
+    for (int v = 0; v < vectors; v++) {
+        int64_t at = i + v * VEC_WIDTH;
+        vf gate = n ? vec_load_part(t, p->gate, at, n) : vec_load(t, p->gate, at);
+        vf up = n ? vec_load_part(t, p->up, at, n) : vec_load(t, p->up, at);
+        vf dout = n ? vec_load_part(t, p->dout, at, n) : vec_load(t, p->dout, at);
+        vf derivative, factor = gate_derivative(a, gate, &derivative);
+        dgate[v] = vec_mul(dout, vec_mul(up, derivative)), dup[v] = vec_mul(dout, vec_mul(gate, factor));
     }
+    for (int v = 0; v < vectors; v++) {
+        if (p->dgate) put(t, p->dgate, i + v * VEC_WIDTH, dgate[v], n, stream);
+        if (p->dup) put(t, p->dup, i + v * VEC_WIDTH, dup[v], n, stream);
+    }
+}
+
+VEC int64_t vjp_whole(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
+                      int64_t n, int vectors, bool stream)
+{
+    for (; i + vectors * VEC_WIDTH <= n; i += vectors * VEC_WIDTH) vjp_step(a, t, p, i, vectors, 0, stream);
+    return i;
 }
 
 VEC void vjp_loop(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t n,
@@ -100,12 +137,13 @@ VEC void vjp_loop(smelt_activation a, enum smelt_dtype t, const struct smelt_glu
     stream = stream && (!p->dup || vec_stream_head(t, p->dup) == head);
     if (stream) {
         if (head > n) head = n;
-        if (head) vjp_step(a, t, p, 0, head, false);
-        for (i = head; i + VEC_WIDTH <= n; i += VEC_WIDTH) vjp_step(a, t, p, i, VEC_WIDTH, true);
+        if (head) vjp_step(a, t, p, 0, 1, head, false);
+        i = vjp_whole(a, t, p, head, n, UNROLL / 2, true);
         vec_stream_fence();
     }
-    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) vjp_step(a, t, p, i, VEC_WIDTH, false);
-    if (i < n) vjp_step(a, t, p, i, n - i, false);
+    i = vjp_whole(a, t, p, i, n, UNROLL / 2, false);
+    i = vjp_whole(a, t, p, i, n, 1, false);
+    if (i < n) vjp_step(a, t, p, i, 1, n - i, false);
 }
 
 #define KERNEL(activation, dtype)                                                                            \

@@ -14,9 +14,8 @@ struct layer_row {
     vf mean, scale, offset;
 };
 
-VEC void write_step(const struct layer_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void write_step(const struct layer_row *c, int64_t i, int64_t n, bool whole, bool stream)
 {
-    (void)u;
     norm_prefetch(c->x_type, c->next, i);
     vf centred = vec_sub(norm_load(c->x_type, c->x, i, n, whole), c->mean);
     vf y = vec_fma(centred, c->scale, c->offset);

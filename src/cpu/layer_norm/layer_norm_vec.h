@@ -17,9 +17,8 @@ struct layer_sums {
     vf mean;
     vf sum[4], squares[4];
 };
-VEC void layer_sum_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void layer_sum_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
 {
-    (void)stream;
     c->sum[u] = vec_add(c->sum[u], norm_load(c->dtype, c->x, i, n, whole));
 }
 /* x - mean, and 0 behind the last element */
@@ -28,10 +27,9 @@ VEC vf layer_centred(enum smelt_dtype dtype, const char *x, vf mean, int64_t i, 
     vf centred = vec_sub(norm_load(dtype, x, i, n, whole), mean);
     return whole ? centred : vec_select(vec_mask_first(n), centred, vec_zero());
 }
-VEC void layer_square_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void layer_square_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf centred = layer_centred(c->dtype, c->x, c->mean, i, n, whole);
-    (void)stream;
     c->sum[u] = vec_add(c->sum[u], centred);
     c->squares[u] = vec_fma(centred, centred, c->squares[u]);
 }
@@ -46,7 +44,7 @@ VEC float layer_mean(enum smelt_dtype dtype, const char *x, int64_t dim)
     double total = 0;
     for (int64_t at = 0; at < dim; at += NORM_PIECE) {
         struct layer_sums c = layer_sums_zero(dtype, x, vec_zero());
-        NORM_SWEEP(layer_sum_step, &c, at, 0, norm_piece_end(at, dim), false);
+        NORM_READ(layer_sum_step, &c, at, norm_piece_end(at, dim));
         total += norm_total(c.sum);
     }
     return (float)(total / (double)dim);
@@ -65,7 +63,7 @@ VEC struct layer_moments layer_moments(enum smelt_dtype dtype, const char *x, in
     double sum = 0, squares = 0;
     for (int64_t at = 0; at < dim; at += NORM_PIECE) {
         struct layer_sums c = layer_sums_zero(dtype, x, vec_set(mean));
-        NORM_SWEEP(layer_square_step, &c, at, 0, norm_piece_end(at, dim), false);
+        NORM_READ(layer_square_step, &c, at, norm_piece_end(at, dim));
         sum += norm_total(c.sum), squares += norm_total(c.squares);
     }
     return layer_moments_of(mean, sum, squares, dim, eps);

@@ -16,20 +16,18 @@ struct vjp_row {
     vf sum[4], squares[4], total[4], products[4];
 };
 
-VEC void sum_step(struct vjp_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void sum_step(struct vjp_row *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf centred = layer_centred(c->x_type, c->x, c->mean, i, n, whole);
     vf h = vec_mul(norm_load(c->out_type, c->dout, i, n, whole), norm_column(c->gain, i, n, whole));
-    (void)stream;
     c->sum[u] = vec_add(c->sum[u], centred);
     c->squares[u] = vec_fma(centred, centred, c->squares[u]);
     c->total[u] = vec_add(c->total[u], h);
     c->products[u] = vec_fma(h, centred, c->products[u]);
 }
 
-VEC void write_step(const struct vjp_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void write_step(const struct vjp_row *c, int64_t i, int64_t n, bool whole, bool stream)
 {
-    (void)u;
     norm_prefetch(c->x_type, c->next_x, i);
     norm_prefetch(c->out_type, c->next_dout, i);
     vf g = norm_load(c->out_type, c->dout, i, n, whole);
@@ -48,7 +46,7 @@ VEC void statistics(struct vjp_row *c, int64_t dim, float eps)
     c->mean = vec_set(mean);
     for (int64_t at = 0; at < dim; at += NORM_PIECE) {
         for (int u = 0; u < 4; u++) c->sum[u] = c->squares[u] = c->total[u] = c->products[u] = vec_zero();
-        NORM_SWEEP(sum_step, c, at, 0, norm_piece_end(at, dim), false);
+        NORM_READ(sum_step, c, at, norm_piece_end(at, dim));
         sum += norm_total(c->sum), squares += norm_total(c->squares);
         total += norm_total(c->total), products += norm_total(c->products);
     }

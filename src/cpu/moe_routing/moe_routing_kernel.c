@@ -4,6 +4,8 @@
 
 #include "cpu/vec/math.h"
 
+enum { UNROLL = 4 }; /* exponentials at a time: each is a long chain of dependent steps */
+
 /* Rows become columns: a perfect shuffle of the vectors, once per bit of their width. */
 VEC void transpose(vf v[VEC_WIDTH])
 {
@@ -158,11 +160,20 @@ static void finish(const struct smelt_moe_lanes *r, vm bad)
 static void route(const struct smelt_moe_lanes *rows)
 {
     vf largest = load_rows(rows), sum = vec_zero();
-    for (int64_t e = 0; e < rows->experts; e++) {
-        float *at = rows->work + e * VEC_WIDTH;
-        vf power = vec_exp(vec_sub(vec_load_f32(at), largest));
+    int64_t e = 0;
+    for (; e + UNROLL <= rows->experts; e += UNROLL) {
+        vf power[UNROLL];
+        for (int i = 0; i < UNROLL; i++)
+            power[i] = vec_exp(vec_sub(vec_load_f32(rows->work + (e + i) * VEC_WIDTH), largest));
+        for (int i = 0; i < UNROLL; i++) {
+            sum = vec_add(sum, power[i]);
+            vec_store_f32(rows->work + (e + i) * VEC_WIDTH, power[i]);
+        }
+    }
+    for (; e < rows->experts; e++) {
+        vf power = vec_exp(vec_sub(vec_load_f32(rows->work + e * VEC_WIDTH), largest));
         sum = vec_add(sum, power);
-        vec_store_f32(at, power);
+        vec_store_f32(rows->work + e * VEC_WIDTH, power);
     }
     choose(rows, vec_div(vec_set(1.0f), sum));
     finish(rows, vec_is_nan(sum)); /* any NaN or +inf makes it so, and -inf - -inf too */

@@ -13,6 +13,12 @@ const struct smelt_norm_column smelt_norm_ones = {ones, 0};
 const struct smelt_norm_column smelt_norm_negative_zeros = {negative_zeros,
                                                             0}; /* adding it changes nothing */
 
+const struct smelt_norm_column_kernels *smelt_norm_best_columns(void)
+{
+    static const void *const tables[SMELT_ISA_COUNT] = SMELT_KERNEL_TABLES(smelt_norm_columns);
+    return smelt_best_kernels(tables);
+}
+
 void *smelt_norm_take(struct smelt_norm_arena *arena, int64_t count, int64_t item)
 {
     size_t bytes;
@@ -38,9 +44,13 @@ struct smelt_norm_column smelt_norm_column(struct smelt_norm_arena *arena, const
     float *values = smelt_norm_take(arena, single ? SMELT_NORM_WIDEST : dim, sizeof *values);
     struct smelt_norm_column column = {values, single ? 0 : -1};
     if (!values) return column;
-    smelt_norm_gather(values, SMELT_F32, view->data, view->dtype, view->stride[0] * view->item, n);
-    if (!same)
-        for (int64_t i = 0; i < n; i++) values[i] = smelt_round_float(dtype, values[i] + offset);
+    const struct smelt_norm_column_kernels *kernels = smelt_norm_best_columns();
+    if (packed) {
+        kernels->widen(values, view->data, view->dtype, offset, dtype, n);
+    } else {
+        smelt_norm_gather(values, SMELT_F32, view->data, view->dtype, view->stride[0] * view->item, n);
+        for (int64_t i = 0; !same && i < n; i++) values[i] = smelt_round_float(dtype, values[i] + offset);
+    }
     if (single)
         for (int i = 1; i < SMELT_NORM_WIDEST; i++) values[i] = values[0];
     return column;
@@ -51,52 +61,49 @@ struct smelt_norm_column smelt_norm_column_product(struct smelt_norm_arena *aren
 {
     if (a.values == ones) return b;
     if (b.values == ones) return a;
-    int64_t mask = a.mask | b.mask, n = mask ? dim : SMELT_NORM_WIDEST;
+    struct smelt_norm_column whole = a.mask ? a : b, other = a.mask ? b : a;
+    int64_t n = whole.mask ? dim : SMELT_NORM_WIDEST;
     float *values = smelt_norm_take(arena, n, sizeof *values);
-    if (values)
-        for (int64_t i = 0; i < n; i++) values[i] = a.values[i & a.mask] * b.values[i & b.mask];
-    return (struct smelt_norm_column){values, mask};
+    if (values) smelt_norm_best_columns()->product(values, whole.values, other, 0, NULL, n);
+    return (struct smelt_norm_column){values, whole.mask};
 }
 
-/* Element types are constants here, so that the usual loops become vector code. */
-#define CONVERT(to_dtype, from_dtype)                                                                        \
-    for (int64_t i = 0; i < n; i++)                                                                          \
-        smelt_store_float(to_dtype, to + i * to_step, smelt_load_float(from_dtype, from + i * from_step));   \
-    return
-static void convert(char *to, enum smelt_dtype to_dtype, int64_t to_step, const char *from,
-                    enum smelt_dtype from_dtype, int64_t from_step, int64_t n)
-{
-    if (to_dtype == SMELT_F32 && from_dtype == SMELT_BF16) {
-        CONVERT(SMELT_F32, SMELT_BF16);
-    } else if (to_dtype == SMELT_F32 && from_dtype == SMELT_F16) {
-        CONVERT(SMELT_F32, SMELT_F16);
-    } else if (to_dtype == SMELT_BF16) {
-        CONVERT(SMELT_BF16, from_dtype);
-    } else {
-        CONVERT(to_dtype, from_dtype);
-    }
-}
+enum { PIECE = 512 }; /* elements between a strided row and one of another dtype */
 
 void smelt_norm_gather(void *packed, enum smelt_dtype packed_dtype, const void *strided,
                        enum smelt_dtype dtype, int64_t step, int64_t n)
 {
     int64_t item = smelt_dtype_size(dtype);
-    if (packed_dtype != dtype)
-        convert(packed, packed_dtype, smelt_dtype_size(packed_dtype), strided, dtype, step, n);
-    else if (step == item)
+    if (packed_dtype == dtype && step == item) {
         memcpy(packed, strided, (size_t)(n * item));
-    else
+    } else if (packed_dtype == dtype) {
         smelt_gather(packed, strided, step, item, n);
+    } else {
+        _Alignas(64) char piece[PIECE * 4];
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t count = n - i < PIECE ? n - i : PIECE;
+            smelt_norm_gather(piece, dtype, (const char *)strided + i * step, dtype, step, count);
+            smelt_norm_best_columns()->widen((float *)packed + i, piece, dtype, 0, SMELT_F32, count);
+        }
+    }
 }
 
 void smelt_norm_scatter(void *strided, enum smelt_dtype dtype, int64_t step, const void *packed,
                         enum smelt_dtype packed_dtype, int64_t n)
 {
     int64_t item = smelt_dtype_size(dtype);
-    if (packed_dtype != dtype)
-        convert(strided, dtype, step, packed, packed_dtype, smelt_dtype_size(packed_dtype), n);
-    else if (step == item)
+    if (packed_dtype == dtype && step == item) {
         memcpy(strided, packed, (size_t)(n * item));
-    else
+    } else if (packed_dtype == dtype) {
         smelt_scatter(strided, step, packed, item, n);
+    } else if (step == item) {
+        smelt_norm_best_columns()->narrow(strided, dtype, packed, n);
+    } else {
+        _Alignas(64) char piece[PIECE * 4];
+        for (int64_t i = 0; i < n; i += PIECE) {
+            int64_t count = n - i < PIECE ? n - i : PIECE;
+            smelt_norm_best_columns()->narrow(piece, dtype, (const float *)packed + i, count);
+            smelt_scatter((char *)strided + i * step, step, piece, item, count);
+        }
+    }
 }

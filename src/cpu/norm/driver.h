@@ -4,7 +4,7 @@
 #define SMELT_CPU_NORM_DRIVER_H
 
 #include "core/loop.h"
-#include "cpu/norm/norm.h"
+#include "cpu/norm/norm_kernel.h"
 
 /* Pieces of one allocation, each aligned to 64. A layout is walked twice: without memory for the size, then
  * with it. */
@@ -52,7 +52,7 @@ struct smelt_norm_column smelt_norm_column_product(struct smelt_norm_arena *aren
                                                    struct smelt_norm_column a, struct smelt_norm_column b);
 extern const struct smelt_norm_column smelt_norm_ones, smelt_norm_negative_zeros;
 
-/* n elements of `dtype`, `step` bytes apart, from and to neighbours of another dtype. */
+/* n elements of `dtype`, `step` bytes apart, from and to neighbours of the same dtype or of float32. */
 void smelt_norm_gather(void *packed, enum smelt_dtype packed_dtype, const void *strided,
                        enum smelt_dtype dtype, int64_t step, int64_t n);
 void smelt_norm_scatter(void *strided, enum smelt_dtype dtype, int64_t step, const void *packed,

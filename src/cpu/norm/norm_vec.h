@@ -2,35 +2,39 @@
 /* For the kernels of the norm family: sweeps over a row, loads and stores of whole and last vectors,
  * statistics.
  *
- * A step is an always-inline function of a context: step(context, i, n, whole, stream, u) works on elements i
- * to i + n; whole: n is VEC_WIDTH; u is 0 to 3 in turn, for four independent accumulators. */
+ * A step is an always-inline function of a context: step(context, i, n, whole, ...) works on elements i to i
+ * + n; whole: n is VEC_WIDTH. The sweeps repeat it as little as they can: its code is compiled for every
+ * dtype. */
 #ifndef SMELT_CPU_NORM_VEC_H
 #define SMELT_CPU_NORM_VEC_H
 
 #include "cpu/norm/norm.h"
 #include "cpu/vec/vec.h"
 
-#define NORM_SWEEP(step, context, begin, head, end, stream)                                                  \
+/* Elements begin to end of a row: step(context, i, n, whole, u), u being one of four independent
+ * accumulators. */
+#define NORM_READ(step, context, begin, end)                                                                 \
     do {                                                                                                     \
         int64_t i_ = (begin);                                                                                \
-        if ((head) > 0) step(context, i_, head, false, false, 0), i_ += (head);                              \
         for (; i_ + 4 * VEC_WIDTH <= (end); i_ += 4 * VEC_WIDTH) {                                           \
-            step(context, i_, VEC_WIDTH, true, stream, 0);                                                   \
-            step(context, i_ + VEC_WIDTH, VEC_WIDTH, true, stream, 1);                                       \
-            step(context, i_ + 2 * VEC_WIDTH, VEC_WIDTH, true, stream, 2);                                   \
-            step(context, i_ + 3 * VEC_WIDTH, VEC_WIDTH, true, stream, 3);                                   \
+            step(context, i_, VEC_WIDTH, true, 0);                                                           \
+            step(context, i_ + VEC_WIDTH, VEC_WIDTH, true, 1);                                               \
+            step(context, i_ + 2 * VEC_WIDTH, VEC_WIDTH, true, 2);                                           \
+            step(context, i_ + 3 * VEC_WIDTH, VEC_WIDTH, true, 3);                                           \
         }                                                                                                    \
-        for (; i_ + VEC_WIDTH <= (end); i_ += VEC_WIDTH) step(context, i_, VEC_WIDTH, true, stream, 0);      \
-        if (i_ < (end)) step(context, i_, (end)-i_, false, false, 0);                                        \
+        for (; i_ + VEC_WIDTH <= (end); i_ += VEC_WIDTH) step(context, i_, VEC_WIDTH, true, 0);              \
+        if (i_ < (end)) step(context, i_, (end)-i_, false, 0);                                               \
     } while (0)
 
-/* A sweep that writes, with `head` elements before the memory of the output is aligned where it streams. */
+/* A row that is written: step(context, i, n, whole, stream). Where it streams, the first `head` elements
+ * stand before memory is aligned for that. */
 #define NORM_WRITE(step, context, head, dim, stream)                                                         \
     do {                                                                                                     \
-        if (stream)                                                                                          \
-            NORM_SWEEP(step, context, 0, head, dim, true);                                                   \
-        else                                                                                                 \
-            NORM_SWEEP(step, context, 0, 0, dim, false);                                                     \
+        int64_t i_ = 0;                                                                                      \
+        const bool stream_ = (stream);                                                                       \
+        if (stream_ && (head) > 0) step(context, 0, head, false, false), i_ = (head);                        \
+        for (; i_ + VEC_WIDTH <= (dim); i_ += VEC_WIDTH) step(context, i_, VEC_WIDTH, true, stream_);        \
+        if (i_ < (dim)) step(context, i_, (dim)-i_, false, false);                                           \
     } while (0)
 
 /* Float32 sums run over so many elements, 64 to a lane; the sums of these pieces are added in float64. */
@@ -100,10 +104,9 @@ struct norm_squares {
     const char *x;
     vf sum[4];
 };
-VEC void norm_squares_step(struct norm_squares *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void norm_squares_step(struct norm_squares *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf x = norm_load(c->dtype, c->x, i, n, whole);
-    (void)stream;
     c->sum[u] = vec_fma(x, x, c->sum[u]);
 }
 VEC double norm_sum_of_squares(enum smelt_dtype dtype, const char *x, int64_t dim)
@@ -111,7 +114,7 @@ VEC double norm_sum_of_squares(enum smelt_dtype dtype, const char *x, int64_t di
     double total = 0;
     for (int64_t at = 0; at < dim; at += NORM_PIECE) {
         struct norm_squares c = {dtype, x, {vec_zero(), vec_zero(), vec_zero(), vec_zero()}};
-        NORM_SWEEP(norm_squares_step, &c, at, 0, norm_piece_end(at, dim), false);
+        NORM_READ(norm_squares_step, &c, at, norm_piece_end(at, dim));
         total += norm_total(c.sum);
     }
     return total;

@@ -35,20 +35,18 @@ VEC vf rms_vjp_value(const struct rms_vjp_row *c, int64_t i, int64_t n, bool who
     return vec_add(norm_load(c->residual_type, c->residual, i, n, whole), x);
 }
 
-VEC void rms_vjp_sum_step(struct rms_vjp_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void rms_vjp_sum_step(struct rms_vjp_row *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf v = rms_vjp_value(c, i, n, whole);
     vf h = vec_mul(norm_load(c->out_type, c->dout, i, n, whole), norm_column(c->gain, i, n, whole));
-    (void)stream;
     c->squares[u] = vec_fma(v, v, c->squares[u]);
     c->products[u] = vec_fma(h, v, c->products[u]);
 }
 
 /* Without dout (NULL) the gradient is dsum. */
-VEC void rms_vjp_write_step(const struct rms_vjp_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void rms_vjp_write_step(const struct rms_vjp_row *c, int64_t i, int64_t n, bool whole, bool stream)
 {
     vf dv = vec_zero(), g = dv;
-    (void)u;
     norm_prefetch(c->x_type, c->next_x, i);
     if (c->dout) {
         norm_prefetch(c->out_type, c->next_dout, i);
@@ -82,7 +80,7 @@ VEC void rms_vjp_statistics(struct rms_vjp_row *c, int64_t dim, float eps)
     double squares = 0, products = 0;
     for (int64_t at = 0; at < dim; at += NORM_PIECE) {
         for (int u = 0; u < 4; u++) c->squares[u] = c->products[u] = vec_zero();
-        NORM_SWEEP(rms_vjp_sum_step, c, at, 0, norm_piece_end(at, dim), false);
+        NORM_READ(rms_vjp_sum_step, c, at, norm_piece_end(at, dim));
         squares += norm_total(c->squares), products += norm_total(c->products);
     }
     double scale = 1.0 / sqrt(squares / (double)dim + (double)eps);

@@ -41,14 +41,6 @@ static void block_task(void *argument, int64_t begin, int64_t end, int slot)
     }
 }
 
-static void add_blocks(float *sum, const float *sums, int64_t blocks, int64_t dim, int64_t n)
-{
-    double total[CHUNK] = {0};
-    for (int64_t block = 0; block < blocks; block++)
-        for (int64_t i = 0; i < n; i++) total[i] += (double)sums[block * dim + i];
-    for (int64_t i = 0; i < n; i++) sum[i] = (float)total[i];
-}
-
 static void store_column(const struct smelt_view *view, int64_t at, const float *values, int64_t n)
 {
     int64_t step = view->stride[0] * view->item;
@@ -63,8 +55,6 @@ static void store_zeros(const struct smelt_view *view)
         store_column(view, i, zeros, least(CHUNK, view->elements - i));
 }
 
-static float column_at(struct smelt_norm_column column, int64_t i) { return column.values[i & column.mask]; }
-
 static bool single(const struct smelt_norm_plan *plan, const struct smelt_view *view)
 {
     return view->shape[0] == 1 && plan->dim != 1;
@@ -76,20 +66,20 @@ static void column_task(void *argument, int64_t begin, int64_t end, int slot)
 {
     const struct smelt_norm_plan *plan = argument;
     const struct smelt_norm_job *job = plan->job;
+    const struct smelt_norm_column_kernels *kernels = smelt_norm_best_columns();
     (void)slot;
     for (int64_t at = begin * CHUNK; at < end * CHUNK && at < plan->dim; at += CHUNK) {
         int64_t n = least(CHUNK, plan->dim - at);
-        float by_norm[CHUNK], by_dout[CHUNK] = {0}, values[CHUNK];
-        add_blocks(by_norm, plan->by_norm + at, plan->blocks, plan->dim, n);
-        if (plan->by_dout) add_blocks(by_dout, plan->by_dout + at, plan->blocks, plan->dim, n);
+        _Alignas(64) float by_norm[CHUNK], by_dout[CHUNK], values[CHUNK];
+        kernels->sum(by_norm, plan->by_norm + at, plan->blocks, plan->dim, n);
+        if (plan->by_dout) kernels->sum(by_dout, plan->by_dout + at, plan->blocks, plan->dim, n);
         if (job->dweight) {
-            for (int64_t i = 0; i < n; i++) values[i] = by_norm[i] * column_at(plan->rows.scale, at + i);
+            kernels->product(values, by_norm, plan->rows.scale, at, NULL, n);
             store_column(job->dweight, at, values, n);
         }
         if (job->dbias) store_column(job->dbias, at, by_dout, n);
         if (job->dscalar) {
-            for (int64_t i = 0; i < n; i++)
-                values[i] = by_norm[i] * column_at(plan->weight, at + i) + by_dout[i];
+            kernels->product(values, by_norm, plan->weight, at, plan->by_dout ? by_dout : NULL, n);
             if (single(plan, job->dscalar))
                 memcpy(plan->by_norm + at, values, (size_t)n * sizeof *values);
             else

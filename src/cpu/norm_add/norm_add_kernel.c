@@ -13,9 +13,8 @@ struct add_row {
     vf scale;
 };
 
-VEC void write_step(const struct add_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void write_step(const struct add_row *c, int64_t i, int64_t n, bool whole, bool stream)
 {
-    (void)u;
     norm_prefetch(c->x_type, c->next_x, i);
     norm_prefetch(c->residual_type, c->next_residual, i);
     vf y = vec_mul(norm_load(c->x_type, c->x, i, n, whole), c->scale);

@@ -10,29 +10,28 @@ struct sum_row {
     const char *residual, *x;
     char *sum; /* or NULL */
     float *kept;
+    bool stream;
     vf squares[4];
 };
 
-VEC void sum_step(struct sum_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void sum_step(struct sum_row *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf x = norm_load(c->x_type, c->x, i, n, whole);
     vf v = vec_add(norm_load(c->residual_type, c->residual, i, n, whole), x);
     norm_store(SMELT_F32, c->kept, i, v, n, whole, false);
-    if (c->sum) norm_store(c->sum_type, c->sum, i, v, n, whole, stream);
+    if (c->sum) norm_store(c->sum_type, c->sum, i, v, n, whole, c->stream);
     c->squares[u] = vec_fma(v, v, c->squares[u]);
 }
 
-VEC double sum_pieces(struct sum_row c, int64_t dim, bool stream)
+VEC double sum_pieces(struct sum_row c, int64_t dim)
 {
     double total = 0;
-    int64_t head = c.sum && stream ? norm_head(c.sum_type, c.sum, dim) : 0, end;
+    int64_t head = c.sum && c.stream ? norm_head(c.sum_type, c.sum, dim) : 0, end;
     for (int64_t at = 0; at < dim; at = end, head = 0) {
         end = norm_piece_end(at + head, dim);
         for (int u = 0; u < 4; u++) c.squares[u] = vec_zero();
-        if (stream)
-            NORM_SWEEP(sum_step, &c, at, head, end, true);
-        else
-            NORM_SWEEP(sum_step, &c, at, 0, end, false);
+        if (head) sum_step(&c, at, head, false, 0);
+        NORM_READ(sum_step, &c, at + head, end);
         total += norm_total(c.squares);
     }
     return total;
@@ -47,9 +46,8 @@ struct out_row {
     vf scale;
 };
 
-VEC void write_step(const struct out_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void write_step(const struct out_row *c, int64_t i, int64_t n, bool whole, bool stream)
 {
-    (void)u;
     norm_prefetch(c->x_type, c->next_x, i);
     norm_prefetch(c->residual_type, c->next_residual, i);
     vf y = vec_mul(norm_load(SMELT_F32, c->kept, i, n, whole), c->scale);
@@ -64,11 +62,11 @@ VEC void residual_rows(enum smelt_dtype residual_type, enum smelt_dtype x_type, 
     enum smelt_dtype sum_type = residual_type == x_type ? x_type : SMELT_F32;
     int64_t dim = rows->dim;
     for (int64_t r = 0; r < rows->rows; r++) {
-        struct sum_row s = {residual_type, x_type, sum_type, .kept = rows->row};
+        struct sum_row s = {residual_type, x_type, sum_type, .kept = rows->row, .stream = rows->stream};
         s.residual = norm_row(rows, SMELT_NORM_RESIDUAL, r);
         s.x = norm_row(rows, SMELT_NORM_X, r);
         s.sum = rows->data[SMELT_NORM_SUM] ? norm_row(rows, SMELT_NORM_SUM, r) : NULL;
-        double squares = rows->stream ? sum_pieces(s, dim, true) : sum_pieces(s, dim, false);
+        double squares = sum_pieces(s, dim);
         struct out_row c = {residual_type, x_type, out_type, .kept = rows->row, .gain = rows->gain};
         c.factor = rows->scale;
         c.next_x = norm_next(rows, SMELT_NORM_X, r);

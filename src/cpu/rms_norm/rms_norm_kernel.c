@@ -14,9 +14,8 @@ struct rms_row {
     vf scale;
 };
 
-VEC void write_step(const struct rms_row *c, int64_t i, int64_t n, bool whole, bool stream, int u)
+VEC void write_step(const struct rms_row *c, int64_t i, int64_t n, bool whole, bool stream)
 {
-    (void)u;
     norm_prefetch(c->x_type, c->next, i);
     vf y = vec_mul(norm_load(c->x_type, c->x, i, n, whole), c->scale);
     if (!c->once) y = vec_rounded(c->out_type, y);

@@ -25,27 +25,39 @@ static inline __attribute__((always_inline)) void fill(enum smelt_dtype dtype, f
             bias[j * tile_rows + r] = bias_of(dtype, from + r * row_step + j * key_step);
 }
 
+static void fill_any(const struct smelt_sdpa_args *a, float *bias, int64_t tile_rows, int64_t batch,
+                     struct sdpa_row at, int64_t key, int64_t rows, int64_t keys)
+{
+    const struct smelt_view *mask = a->mask;
+    const int64_t *stride = a->mask_stride;
+    int64_t element = batch * stride[0] + at.head * stride[1] + at.query * stride[2] + key * stride[3];
+    const char *from = mask->data + element * mask->item;
+    int64_t row_step = stride[2] * mask->item, key_step = stride[3] * mask->item;
+    if (mask->dtype == SMELT_BOOL)
+        fill(SMELT_BOOL, bias, tile_rows, from, row_step, key_step, rows, keys);
+    else if (mask->dtype == SMELT_F32)
+        fill(SMELT_F32, bias, tile_rows, from, row_step, key_step, rows, keys);
+    else if (mask->dtype == SMELT_F16)
+        fill(SMELT_F16, bias, tile_rows, from, row_step, key_step, rows, keys);
+    else
+        fill(SMELT_BF16, bias, tile_rows, from, row_step, key_step, rows, keys);
+}
+
+void sdpa_mask_row(const struct sdpa_plan *plan, float *bias, int64_t unit, int64_t row, int64_t key,
+                   int64_t keys)
+{
+    fill_any(plan->args, bias, 1, sdpa_batch_of(plan, unit), sdpa_row_of(plan, unit, row), key, 1, keys);
+}
+
 void sdpa_mask_tile(const struct sdpa_plan *plan, float *bias, int64_t unit, int64_t row, int64_t rows,
                     int64_t key, int64_t keys)
 {
     const struct smelt_sdpa_args *a = plan->args;
-    const struct smelt_view *mask = a->mask;
-    const int64_t *stride = a->mask_stride, tile_rows = plan->tiles->rows;
+    int64_t tile_rows = plan->tiles->rows;
     while (rows > 0) {
         struct sdpa_row at = sdpa_row_of(plan, unit, row);
         int64_t count = a->q_len - at.query < rows ? a->q_len - at.query : rows;
-        const char *from = mask->data + (sdpa_batch_of(plan, unit) * stride[0] + at.head * stride[1] +
-                                         at.query * stride[2] + key * stride[3]) *
-                                            mask->item;
-        int64_t row_step = stride[2] * mask->item, key_step = stride[3] * mask->item;
-        if (mask->dtype == SMELT_BOOL)
-            fill(SMELT_BOOL, bias, tile_rows, from, row_step, key_step, count, keys);
-        else if (mask->dtype == SMELT_F32)
-            fill(SMELT_F32, bias, tile_rows, from, row_step, key_step, count, keys);
-        else if (mask->dtype == SMELT_F16)
-            fill(SMELT_F16, bias, tile_rows, from, row_step, key_step, count, keys);
-        else
-            fill(SMELT_BF16, bias, tile_rows, from, row_step, key_step, count, keys);
+        fill_any(a, bias, tile_rows, sdpa_batch_of(plan, unit), at, key, count, keys);
         bias += count, row += count, rows -= count;
     }
 }

@@ -29,7 +29,15 @@ VEC void pack_stretch(enum smelt_dtype t, float *to, const char *from, int64_t l
                       vf *poison)
 {
     int64_t i = 0;
-    vf sum = *poison;
+    vf sum = *poison, sums[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
+    for (; i + 4 * VEC_WIDTH <= length; i += 4 * VEC_WIDTH) /* four sums at a time: each is a chain */
+#pragma GCC unroll 4
+        for (int n = 0; n < 4; n++) {
+            vf x = vec_load(t, from, i + n * VEC_WIDTH);
+            sums[n] = vec_fma(x, vec_zero(), sums[n]);
+            vec_store_f32(to + i + n * VEC_WIDTH, x);
+        }
+    sum = vec_add(vec_add(sum, sums[0]), vec_add(vec_add(sums[1], sums[2]), sums[3]));
     for (; i + VEC_WIDTH <= length; i += VEC_WIDTH) {
         vf x = vec_load(t, from, i);
         sum = vec_fma(x, vec_zero(), sum);
@@ -77,8 +85,8 @@ VEC bool pack_rows_of(enum smelt_dtype t, float *packed, const struct smelt_sdpa
     return !vec_any(vec_is_nan(poison));
 }
 
-static bool pack_rows(void *packed, const struct smelt_sdpa_rows *from, int64_t rows, int64_t padded,
-                      int64_t length, const uint8_t *keep)
+VEC bool pack_rows(void *packed, const struct smelt_sdpa_rows *from, int64_t rows, int64_t padded,
+                   int64_t length, const uint8_t *keep)
 {
     bool finite = from->dtype == SMELT_F32   ? pack_rows_of(SMELT_F32, packed, from, rows, length, keep)
                   : from->dtype == SMELT_F16 ? pack_rows_of(SMELT_F16, packed, from, rows, length, keep)
@@ -89,10 +97,9 @@ static bool pack_rows(void *packed, const struct smelt_sdpa_rows *from, int64_t 
     return finite;
 }
 
-/* (TILE_ROWS, length) with the packed stride -> (length, TILE_ROWS). */
-static void pack_turn(float *turned, const float *rows, int64_t length)
+/* (TILE_ROWS, length) -> (length, TILE_ROWS). */
+VEC void pack_turn(float *turned, const float *rows, int64_t stride, int64_t length)
 {
-    int64_t stride = smelt_sdpa_stride(length);
     for (int64_t d = 0; d < length; d += VEC_WIDTH)
         for (int v = 0; v < TILE_ROWS; v += VEC_WIDTH) {
             vf x[VEC_WIDTH];

@@ -3,7 +3,7 @@
 #include "cpu/sdpa/plan.h"
 
 enum {
-    BLOCK_ROWS = 192,        /* queries that share one packing of keys and values */
+    BLOCK_ROWS = 384,        /* queries that share one packing of keys and values */
     BLOCK_BYTES = 512 << 10, /* of their queries and outputs: they stay in the second cache */
     ENOUGH_ITEMS = 64,       /* for many threads; below, keys are split */
     FEW_ITEMS = 16,          /* below, blocks shrink */

@@ -69,6 +69,9 @@ void sdpa_prefill_merge(void *plan, int64_t begin, int64_t end, int slot);
 /* The mask of the given rows and keys as a tile (keys, rows) of what is added to the scores. */
 void sdpa_mask_tile(const struct sdpa_plan *plan, float *bias, int64_t unit, int64_t row, int64_t rows,
                     int64_t key, int64_t keys);
+/* The mask of one row: bias[j] for keys [key, key + keys). */
+void sdpa_mask_row(const struct sdpa_plan *plan, float *bias, int64_t unit, int64_t row, int64_t key,
+                   int64_t keys);
 /* keep[j] = key_mask[batch][key + j]; returns whether all are kept. */
 bool sdpa_key_mask(const struct smelt_sdpa_args *args, uint8_t *keep, int64_t batch, int64_t key,
                    int64_t keys);

@@ -2,7 +2,7 @@
 /* One item of sdpa: a block of query rows against a range of keys, tile by tile. */
 #include "cpu/sdpa/plan.h"
 
-enum { MOST_ROW_TILES = 64 };
+enum { MOST_ROW_TILES = 96 };
 
 struct row_tile {
     int64_t rows, low, high;       /* keys that some row sees */
@@ -118,6 +118,21 @@ static float within(int64_t key)
     return (float)(key < 0 ? 0 : key < SMELT_SDPA_KEYS ? key : SMELT_SDPA_KEYS);
 }
 
+/* Row tile t has its share of the next key block fetched: the first tiles keys, the last ones values. */
+static void look_ahead(const struct item *item, int64_t t, struct smelt_sdpa_tile *work,
+                       const struct smelt_sdpa_rows *k, const struct smelt_sdpa_rows *v, int64_t keys)
+{
+    const struct smelt_sdpa_args *a = item->plan->args;
+    int64_t half = (item->tiles + 1) / 2, place = t < half ? t : t - half;
+    int64_t sharers = t < half ? half : item->tiles - half, share = (keys + sharers - 1) / sharers;
+    const struct smelt_sdpa_rows *from = t < half ? k : v;
+    int64_t size = smelt_dtype_size(from->dtype), length = t < half ? a->dim : a->value_dim;
+    int64_t rest = keys - place * share;
+    work->ahead_rows = from->step != size ? 0 : rest < share ? rest : share;
+    work->ahead = from->data + place * share * from->row_step;
+    work->ahead_step = from->row_step, work->ahead_bytes = length * size;
+}
+
 static void attend(struct item *item, int64_t t, struct smelt_sdpa_tile *work, int64_t key, int64_t keys)
 {
     const struct sdpa_plan *plan = item->plan;
@@ -142,7 +157,8 @@ static void attend(struct item *item, int64_t t, struct smelt_sdpa_tile *work, i
     plan->tiles->attend(work);
 }
 
-static void attend_keys(struct item *item, int64_t key, int64_t keys)
+/* Keys [key, key + keys), with `next` more to follow in the next block. */
+static void attend_keys(struct item *item, int64_t key, int64_t keys, int64_t next)
 {
     const struct sdpa_plan *plan = item->plan;
     const struct smelt_sdpa_args *a = plan->args;
@@ -167,7 +183,11 @@ static void attend_keys(struct item *item, int64_t key, int64_t keys)
                                    .bias = a->mask ? item->bias : NULL,
                                    .keep = keep,
                                    .finite = finite};
-    for (int64_t t = 0; t < item->tiles; t++) attend(item, t, &work, key, keys);
+    k.data += keys * k.row_step, v.data += keys * v.row_step;
+    for (int64_t t = 0; t < item->tiles; t++) {
+        look_ahead(item, t, &work, &k, &v, next);
+        attend(item, t, &work, key, keys);
+    }
 }
 
 void sdpa_finish_tile(const struct sdpa_plan *plan, float *spare, float *lse, int64_t unit, int64_t row,
@@ -215,8 +235,11 @@ static void run_item(const struct sdpa_plan *plan, int64_t number, int slot)
     int64_t begin = split * plan->split_keys, end = begin + plan->split_keys;
     if (begin < item.low) begin = item.low & ~(int64_t)15;
     if (end > item.high) end = item.high;
-    for (int64_t key = begin; key < end; key += SMELT_SDPA_KEYS)
-        attend_keys(&item, key, end - key < SMELT_SDPA_KEYS ? end - key : SMELT_SDPA_KEYS);
+    for (int64_t key = begin, keys; key < end; key += keys) {
+        keys = end - key < SMELT_SDPA_KEYS ? end - key : SMELT_SDPA_KEYS;
+        int64_t next = end - key - keys;
+        attend_keys(&item, key, keys, next < SMELT_SDPA_KEYS ? next : SMELT_SDPA_KEYS);
+    }
     if (plan->splits > 1) return;
     for (int64_t t = 0; t < item.tiles; t++)
         sdpa_finish_tile(plan, item.values, item.lse, unit, row + t * rows, item.tile[t].rows,

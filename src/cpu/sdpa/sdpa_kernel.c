@@ -6,64 +6,9 @@
 
 #define TILE_MULTIPLY(lanes, row, sum) vec_fma(lanes, row, sum)
 #include "cpu/sdpa/pack.h"
+#include "cpu/sdpa/finish.h"
+#include "cpu/sdpa/scores.h"
 #include "cpu/sdpa/softmax.h"
-
-/* scores[j] = keys[j] . queries for the keys of the tile, and their largest. */
-VEC void scores(const struct smelt_sdpa_tile *tile, int vectors, vf largest[TILE_VECTORS])
-{
-    int64_t stride = smelt_sdpa_stride(tile->dim);
-    const float *keys = tile->keys;
-    vf most[TILE_VECTORS];
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) most[v] = MINUS;
-    for (int64_t j = tile->first; j < tile->end; j += TILE_GROUP) {
-        vf acc[TILE_GROUP][TILE_VECTORS];
-#pragma GCC unroll 8
-        for (int g = 0; g < TILE_GROUP; g++)
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++) acc[g][v] = vec_zero();
-        tile_dot(acc, vectors, tile->queries, keys + j * stride, stride, tile->dim);
-        int64_t count = tile->end - j;
-#pragma GCC unroll 8
-        for (int g = 0; g < TILE_GROUP; g++) {
-            if (g >= count) break;
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++) {
-                most[v] = vec_max(most[v], acc[g][v]);
-                vec_store_f32(tile->scores + (j + g) * TILE_ROWS + v * VEC_WIDTH, acc[g][v]);
-            }
-        }
-    }
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) largest[v] = most[v];
-}
-
-/* out = out * rescale + values[first..end) * probabilities */
-VEC void values(const struct smelt_sdpa_tile *tile, int vectors, int64_t first, int64_t end, bool changed,
-                const vf rescale[TILE_VECTORS])
-{
-    int64_t stride = smelt_sdpa_stride(tile->value_dim);
-    const float *rows = (const float *)tile->values + first * stride;
-    const float *lanes = tile->scores + first * TILE_ROWS;
-    for (int64_t d = 0; d < tile->value_dim; d += TILE_GROUP) {
-        float *out = tile->out + d * TILE_ROWS;
-        vf acc[TILE_GROUP][TILE_VECTORS];
-#pragma GCC unroll 8
-        for (int g = 0; g < TILE_GROUP; g++)
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++) acc[g][v] = vec_load_f32(out + g * TILE_ROWS + v * VEC_WIDTH);
-        if (changed)
-#pragma GCC unroll 8
-            for (int g = 0; g < TILE_GROUP; g++)
-#pragma GCC unroll 4
-                for (int v = 0; v < vectors; v++) acc[g][v] = vec_mul(acc[g][v], rescale[v]);
-        tile_columns(acc, vectors, lanes, rows + d, stride, end - first);
-#pragma GCC unroll 8
-        for (int g = 0; g < TILE_GROUP; g++)
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++) vec_store_f32(out + g * TILE_ROWS + v * VEC_WIDTH, acc[g][v]);
-    }
-}
 
 static bool row_is_finite(const float *row, int64_t length)
 {
@@ -105,7 +50,7 @@ VEC void attend_vectors(const struct smelt_sdpa_tile *tile, int vectors)
 {
     vf largest[TILE_VECTORS], rescale[TILE_VECTORS];
     for (int v = 0; v < TILE_VECTORS; v++) rescale[v] = vec_set(1.0f);
-    scores(tile, vectors, largest);
+    scores(tile, vectors, tile->dim, largest);
     if (tile->masked) softmax_mask(tile, largest);
     bool careful = tile->masked && !tile->finite;
     int64_t first = tile->first * TILE_ROWS, end = tile->end * TILE_ROWS;
@@ -129,14 +74,17 @@ static void attend(const struct smelt_sdpa_tile *tile)
         attend_vectors(tile, 3);
 }
 
-#include "cpu/sdpa/finish.h"
+static void turn_queries(float *queries, const float *rows, int64_t dim)
+{
+    pack_turn(queries, rows, smelt_sdpa_stride(dim), dim);
+}
 
 const struct smelt_sdpa_tiles SMELT_ISA_NAME(smelt_sdpa_tiles) = {
     .rows = TILE_ROWS,
     .lanes = VEC_WIDTH,
     .pack_keys = pack_rows,
     .pack_values = pack_rows,
-    .turn_queries = pack_turn,
+    .turn_queries = turn_queries,
     .attend = attend,
     .merge = finish_merge,
     .finish = finish_rows,

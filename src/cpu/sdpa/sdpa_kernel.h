@@ -50,6 +50,9 @@ struct smelt_sdpa_tile {
     const float *bias;   /* (keys, rows), added to the scores; -inf hides; or NULL */
     const uint8_t *keep; /* (keys): 0 hides; or NULL */
     bool finite;         /* so are all packed values */
+    /* Rows of the next key block, fetched into the second cache meanwhile; 0 rows: none. */
+    const char *ahead;
+    int64_t ahead_step, ahead_bytes, ahead_rows;
 };
 
 struct smelt_sdpa_tiles {

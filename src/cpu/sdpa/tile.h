@@ -19,17 +19,17 @@
 #endif
 #define TILE_ROWS (TILE_VECTORS * VEC_WIDTH)
 
-/* acc[g][v] += lanes[k * TILE_ROWS + v] * rows[g][k] over k: dot products of GROUP packed rows. */
+/* acc[g][v] += lanes[k * TILE_ROWS + v] * rows[g][k] over k: dot products with GROUP packed rows. */
 VEC void tile_dot(vf acc[TILE_GROUP][TILE_VECTORS], int vectors, const float *lanes, const float *rows,
                   int64_t stride, int64_t n)
 {
     const float *row[TILE_GROUP];
 #pragma GCC unroll 8
     for (int g = 0; g < TILE_GROUP; g++) row[g] = rows + g * stride;
-    for (int64_t k = 0; k < n; k++) {
+    for (int64_t k = 0; k < n; k++, lanes += TILE_ROWS) {
         vf x[TILE_VECTORS];
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) x[v] = vec_load_f32(lanes + k * TILE_ROWS + v * VEC_WIDTH);
+        for (int v = 0; v < vectors; v++) x[v] = vec_load_f32(lanes + v * VEC_WIDTH);
 #pragma GCC unroll 8
         for (int g = 0; g < TILE_GROUP; g++) {
             vf y = vec_set(row[g][k]);

@@ -10,7 +10,7 @@ static float weights(float *lse, int64_t n)
     for (int64_t c = 0; c < n; c++)
         if (!(lse[c] <= largest)) largest = lse[c]; /* NaN comes through to the end */
     if (largest == -INFINITY) {
-        memset(lse, 0, (size_t)n * sizeof *lse);
+        for (int64_t c = 0; c < n; c++) lse[c] = 0;
         return largest;
     }
     for (int64_t c = 0; c < n; c += VEC_WIDTH) {

@@ -145,6 +145,9 @@ smelt_status smelt_cpu_sdpa_vjp(const struct smelt_sdpa_vjp_args *args)
     const struct smelt_sdpa_args *a = &args->forward;
     struct smelt_run run = *a->run;
     struct vjp_plan plan;
+    double rows = (double)a->heads * (double)a->q_len + (double)a->kv_len + 2 * VJP_BLOCK;
+    if (rows * ((double)a->dim + (double)a->value_dim + 2 * VJP_BLOCK) > 0x1p56) /* of broadcast axes, then */
+        return smelt_fail(SMELT_OUT_OF_MEMORY, "sdpa_vjp: no memory for %g rows of scratch", rows);
     vjp_plan_init(&plan, args, smelt_best_kernels(tables));
     run.stream.workspace = NULL; /* which is sized for the forward call */
     int64_t units = a->batch * a->kv_heads, items = units * plan.parts;

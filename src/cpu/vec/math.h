@@ -18,15 +18,15 @@ VEC vf vec_scale_power(vf v, vf n)
 }
 #endif
 
-/* exp(x + tail) for a tail small beside ln 2: exp = 2^n exp(r), |r| <= ln(2)/2. exp(-inf) = 0, exp(inf) =
- * inf, NaN stays. */
-VEC vf vec_exp_tail(vf x, vf tail)
+/* exp(x + tail) for a tail small beside ln 2, or none: exp = 2^n exp(r), |r| <= ln(2)/2. exp(-inf) = 0,
+ * exp(inf) = inf, NaN stays. */
+VEC vf vec_exp_tail(vf x, const vf *tail)
 {
     x = vec_max(vec_set(-104.0f), vec_min(vec_set(89.0f), x)); /* NaN is the second operand: it stays */
     vf n = vec_round(vec_mul(x, vec_set(0x1.715476p+0f)));
     vf r = vec_fnma(n, vec_set(0x1.62e4p-1f), x); /* ln 2 in two parts; n times the first is exact */
     r = vec_fnma(n, vec_set(0x1.7f7d1cp-20f), r);
-    r = vec_add(r, tail);
+    if (tail) r = vec_add(r, *tail);
     vf p = vec_set(0x1.6b6376p-10f);
     p = vec_fma(p, r, vec_set(0x1.124da4p-7f));
     p = vec_fma(p, r, vec_set(0x1.5557e6p-5f));
@@ -35,7 +35,7 @@ VEC vf vec_exp_tail(vf x, vf tail)
     p = vec_add(vec_fma(p, vec_mul(r, r), r), vec_set(1.0f));
     return vec_scale_power(p, n);
 }
-VEC vf vec_exp(vf x) { return vec_exp_tail(x, vec_zero()); }
+VEC vf vec_exp(vf x) { return vec_exp_tail(x, NULL); }
 
 /* 2^x for x up to 127: 0 where the result would be subnormal, NaN stays. The cheapest exponential: for
  * probabilities. */
@@ -133,7 +133,8 @@ VEC void vec_normal(vf x, vf *integral, vf *density)
     /* The square without rounding: a leading part whose square is exact, and what it leaves. */
     vf lead = vec_of_bits(vec_int_and(vec_bits(size), vec_int_set(-0x1000)));
     vf left = vec_mul(vec_sub(size, lead), vec_add(size, lead));
-    vf e = vec_exp_tail(vec_mul(vec_mul(lead, lead), vec_set(-0.5f)), vec_mul(left, vec_set(-0.5f)));
+    vf rest = vec_mul(left, vec_set(-0.5f));
+    vf e = vec_exp_tail(vec_mul(vec_mul(lead, lead), vec_set(-0.5f)), &rest);
     vf r = vec_reciprocal(vec_add(size, vec_set(4.0f))), u = vec_fnma(vec_set(8.0f), r, vec_set(1.0f));
     vf p = vec_set(-0x1.15bb7ap-13f);
     p = vec_fma(p, u, vec_set(0x1.7612d4p-13f));

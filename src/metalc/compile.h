@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From clang's module to an object file. */
+#ifndef SMELT_METALC_COMPILE_H
+#define SMELT_METALC_COMPILE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+#include "text.h"
+
+struct target {
+    const char *triple, *cpu, *features;
+    LLVMTargetMachineRef machine;
+};
+
+struct kernel_report {
+    uint64_t threadgroup_bytes; /* of the kernel's own variables */
+    uint64_t private_bytes;     /* of stack that its thread variables need */
+    bool has_barrier;
+    uint32_t vector_accesses, gather_accesses, scalar_accesses, serial_operations;
+};
+
+/* prepare.c: everything inlined into `entry`, C++'s undefined operations given Metal's meaning. */
+bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct target *target, uint64_t *threadgroup_bytes,
+                    struct text *log);
+bool run_passes(LLVMModuleRef module, const char *passes, const struct target *target, struct text *log);
+
+/* codegen.c */
+bool target_open(struct target *target, const char *triple, const char *cpu, const char *features, struct text *log);
+void target_close(struct target *target);
+/* Turns the function `entry` of the module into a simdgroup function and writes its object; `ir`, where not NULL,
+   receives the module as text at each stage. */
+bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const struct target *target, struct text *object,
+                    struct kernel_report *report, struct text *log, struct text *ir);
+/* expand.c: memcpy and the like of known length become loads and stores. */
+void expand_copies(LLVMValueRef function);
+/* layout.c */
+void protect_layout(LLVMValueRef function);
+void release_layout(LLVMValueRef function);
+/* sanitise.c */
+void sanitise_function(LLVMValueRef function);
+
+#endif

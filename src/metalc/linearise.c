@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Partial linearisation (after Moll and Hack): uniform branches stay branches; behind one that parts lanes the
+   blocks run one after the other in source order, each under the mask of the lanes that wait at it. A block's mask
+   lies in a slot (a register later) that edges add to and the block empties. `deferred` holds the blocks at which
+   lanes may be waiting; what runs next is always the first of them. */
+#include "engine.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void defer(uint64_t *set, uint32_t block) { set[block / 64] |= UINT64_C(1) << (block % 64); }
+
+static uint32_t first_of(const struct engine *e, const uint64_t *set)
+{
+    for (uint32_t w = 0; w < e->deferred_words; w++)
+        if (set[w]) return w * 64 + (uint32_t)__builtin_ctzll(set[w]);
+    return e->block_count;
+}
+
+/* Where control goes with lanes waiting at `set`: its first block, the others stay deferred there. */
+static LLVMBasicBlockRef next_of(struct engine *e, const uint64_t *set, uint32_t certain, LLVMBasicBlockRef exit)
+{
+    uint32_t next = first_of(e, set);
+    if (next >= e->block_count) return exit;
+    struct block *b = &e->blocks[next];
+    for (uint32_t w = 0; w < e->deferred_words; w++) b->deferred[w] |= set[w];
+    b->deferred[next / 64] &= ~(UINT64_C(1) << (next % 64));
+    b->reached = true;
+    if (next != certain) b->maybe_empty = true;
+    return b->target;
+}
+
+static LLVMValueRef no_lanes(struct engine *e) { return LLVMConstNull(e->mask_type); }
+
+static void add_lanes(struct engine *e, uint32_t to, LLVMValueRef lanes)
+{
+    if (to >= e->block_count) return;
+    LLVMValueRef slot = e->blocks[to].mask_slot;
+    LLVMValueRef old = LLVMBuildLoad2(e->builder, e->mask_type, slot, "");
+    LLVMBuildStore(e->builder, LLVMBuildOr(e->builder, old, lanes, ""), slot);
+}
+
+static LLVMValueRef incoming_on(LLVMValueRef phi, LLVMBasicBlockRef from)
+{
+    for (unsigned i = 0; i < LLVMCountIncoming(phi); i++)
+        if (LLVMGetIncomingBlock(phi, i) == from) return LLVMGetIncomingValue(phi, i);
+    return NULL;
+}
+
+/* The phis of the edge's target take their values, all read before any is written. */
+static void carry_values(struct engine *e, const struct edge *edge, LLVMValueRef lanes)
+{
+    if (edge->phi_block == NO_BLOCK || edge->phi_block >= e->block_count) return;
+    const struct block *to = &e->blocks[edge->phi_block];
+    if (!to->source) return;
+    uint32_t count = 0;
+    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i); i = LLVMGetNextInstruction(i)) count++;
+    if (!count) return;
+    LLVMValueRef *carried = must_allocate(count, sizeof *carried);
+    uint32_t k = 0;
+    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i); i = LLVMGetNextInstruction(i), k++) {
+        LLVMValueRef incoming = incoming_on(i, edge->phi_from);
+        carried[k] = value_of(e, i)->shape.kind == SHAPE_VARYING ? vector_of(e, incoming) : scalar_of(e, incoming);
+    }
+    k = 0;
+    for (LLVMValueRef i = LLVMGetFirstInstruction(to->source); LLVMIsAPHINode(i); i = LLVMGetNextInstruction(i), k++) {
+        struct value *v = value_of(e, i);
+        LLVMTypeRef type = LLVMTypeOf(carried[k]);
+        if (!v->incoming_slot) v->incoming_slot = entry_slot(e, type, "in");
+        if (v->shape.kind == SHAPE_VARYING && to->join) {
+            LLVMValueRef old = LLVMBuildLoad2(e->builder, type, v->incoming_slot, "");
+            carried[k] = LLVMBuildSelect(e->builder, lanes, carried[k], old, "");
+        }
+        LLVMBuildStore(e->builder, carried[k], v->incoming_slot);
+    }
+    free(carried);
+}
+
+/* Few, harmless instructions are run with no lane active rather than jumped over. */
+static bool is_cheap(const struct engine *e, const struct block *b)
+{
+    if (!b->source) return true;
+    if (b->edge_count > 1 && !b->divergent) return false;
+    uint32_t count = 0;
+    for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i; i = LLVMGetNextInstruction(i)) {
+        LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
+        if (LLVMIsATerminatorInst(i)) return opcode == LLVMBr && count <= 12;
+        if (opcode == LLVMPHI) continue;
+        bool harmless = LLVMIsABinaryOperator(i) || LLVMIsACastInst(i) || opcode == LLVMICmp || opcode == LLVMFCmp ||
+                        opcode == LLVMSelect || opcode == LLVMGetElementPtr || opcode == LLVMFNeg ||
+                        opcode == LLVMFreeze;
+        if (opcode == LLVMUDiv || opcode == LLVMSDiv || opcode == LLVMURem || opcode == LLVMSRem) harmless = false;
+        if (opcode == LLVMCall) {
+            LLVMValueRef callee = LLVMGetCalledValue(i);
+            harmless = LLVMIsAFunction(callee) && LLVMGetIntrinsicID(callee) != 0 && value_of(e, i) != NULL &&
+                       LLVMGetTypeKind(LLVMTypeOf(i)) != LLVMVoidTypeKind;
+        }
+        if (!harmless) return false;
+        count++;
+    }
+    return false;
+}
+
+/* The conditions under which each edge of a branch that parts lanes is taken. */
+static void parted_lanes(struct engine *e, const struct block *b, LLVMValueRef *lanes)
+{
+    LLVMValueRef end = LLVMGetBasicBlockTerminator(b->source);
+    if (LLVMGetInstructionOpcode(end) == LLVMBr) {
+        LLVMValueRef condition = vector_of(e, LLVMGetCondition(end));
+        lanes[0] = LLVMBuildAnd(e->builder, e->mask, condition, "");
+        lanes[1] = LLVMBuildAnd(e->builder, e->mask, LLVMBuildNot(e->builder, condition, ""), "");
+        return;
+    }
+    LLVMValueRef selector = vector_of(e, LLVMGetOperand(end, 0)), rest = e->mask;
+    for (uint32_t i = 1; i < b->edge_count; i++) {
+        LLVMValueRef label = splat(e, LLVMGetOperand(end, 2 * i));
+        LLVMValueRef same = LLVMBuildICmp(e->builder, LLVMIntEQ, selector, label, "");
+        lanes[i] = LLVMBuildAnd(e->builder, e->mask, same, "");
+        rest = LLVMBuildAnd(e->builder, rest, LLVMBuildNot(e->builder, same, ""), "");
+    }
+    lanes[0] = rest;
+}
+
+static void part_lanes(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
+{
+    struct block *b = &e->blocks[index];
+    LLVMValueRef *lanes = must_allocate(b->edge_count, sizeof *lanes);
+    uint64_t *set = must_allocate(e->deferred_words, sizeof *set);
+    memcpy(set, b->deferred, e->deferred_words * sizeof *set);
+    parted_lanes(e, b, lanes);
+    for (uint32_t i = 0; i < b->edge_count; i++) {
+        const struct edge *edge = &e->edges[b->first_edge + i];
+        carry_values(e, edge, lanes[i]);
+        add_lanes(e, edge->to, lanes[i]);
+        if (edge->to < e->block_count) defer(set, edge->to);
+    }
+    LLVMBuildBr(e->builder, next_of(e, set, NO_BLOCK, exit));
+    free(lanes);
+    free(set);
+}
+
+/* One way for all lanes. `certain`: some lane is active. */
+static void take_edge(struct engine *e, uint32_t index, const struct edge *edge, bool certain, LLVMBasicBlockRef exit)
+{
+    uint64_t *set = must_allocate(e->deferred_words, sizeof *set);
+    memcpy(set, e->blocks[index].deferred, e->deferred_words * sizeof *set);
+    carry_values(e, edge, e->mask);
+    add_lanes(e, edge->to, e->mask);
+    if (edge->to < e->block_count) defer(set, edge->to);
+    LLVMBuildBr(e->builder, next_of(e, set, certain ? edge->to : NO_BLOCK, exit));
+    free(set);
+}
+
+/* Each way of a uniform branch in a block of its own; the branch or switch itself is cloned. */
+static void branch_uniformly(struct engine *e, uint32_t index, bool certain, LLVMBasicBlockRef exit)
+{
+    struct block *b = &e->blocks[index];
+    LLVMValueRef end = LLVMGetBasicBlockTerminator(b->source);
+    bool is_switch = LLVMGetInstructionOpcode(end) == LLVMSwitch;
+    LLVMValueRef condition = scalar_of(e, is_switch ? LLVMGetOperand(end, 0) : LLVMGetCondition(end));
+    LLVMBasicBlockRef *ways = must_allocate(b->edge_count, sizeof *ways);
+    for (uint32_t i = 0; i < b->edge_count; i++) ways[i] = new_block(e, "way");
+    if (is_switch) {
+        LLVMValueRef made = LLVMBuildSwitch(e->builder, condition, ways[0], b->edge_count - 1);
+        for (uint32_t i = 1; i < b->edge_count; i++) LLVMAddCase(made, LLVMGetOperand(end, 2 * i), ways[i]);
+    } else {
+        LLVMBuildCondBr(e->builder, condition, ways[0], ways[1]);
+    }
+    for (uint32_t i = 0; i < b->edge_count; i++) {
+        LLVMPositionBuilderAtEnd(e->builder, ways[i]);
+        e->epoch++; /* nothing loaded in one way dominates the next */
+        take_edge(e, index, &e->edges[b->first_edge + i], certain, exit);
+    }
+    free(ways);
+}
+
+/* The only edge back to a header: taken while a lane waits at the latch. */
+static void close_loop(struct engine *e, uint32_t index, bool certain, LLVMBasicBlockRef exit)
+{
+    struct block *b = &e->blocks[index], *header = &e->blocks[e->edges[b->first_edge].to];
+    for (uint32_t w = 0; w < e->deferred_words; w++)
+        if (b->deferred[w] & ~header->deferred[w]) engine_fail(e, NULL, "lanes that wait behind a uniform loop");
+    add_lanes(e, e->edges[b->first_edge].to, e->mask);
+    LLVMValueRef branch;
+    if (certain) {
+        branch = LLVMBuildBr(e->builder, header->target);
+    } else {
+        LLVMValueRef any = any_lane(e, e->mask);
+        branch = LLVMBuildCondBr(e->builder, any, header->target, next_of(e, b->deferred, NO_BLOCK, exit));
+    }
+    unsigned kind = LLVMGetMDKindIDInContext(e->context, "llvm.loop", 9);
+    for (uint32_t x = index; x-- > 0 && x + 2 > e->edges[b->first_edge].to + 1;) {
+        if (!e->blocks[x].source) continue;
+        LLVMValueRef hint = LLVMGetMetadata(LLVMGetBasicBlockTerminator(e->blocks[x].source), kind);
+        if (hint) LLVMSetMetadata(branch, kind, hint);
+        break;
+    }
+}
+
+static void emit_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
+{
+    struct block *b = &e->blocks[index];
+    e->current = index;
+    e->epoch++;
+    LLVMPositionBuilderAtEnd(e->builder, b->target);
+    e->mask = LLVMBuildLoad2(e->builder, e->mask_type, b->mask_slot, "mask");
+    LLVMBuildStore(e->builder, no_lanes(e), b->mask_slot);
+    bool certain = !b->maybe_empty;
+    if (!certain && !is_cheap(e, b)) {
+        LLVMBasicBlockRef body = new_block(e, "lanes");
+        LLVMValueRef any = any_lane(e, e->mask);
+        LLVMBuildCondBr(e->builder, any, body, next_of(e, b->deferred, NO_BLOCK, exit));
+        LLVMPositionBuilderAtEnd(e->builder, body);
+        certain = true;
+    }
+    if (b->loop != NO_BLOCK && e->loops[b->loop].header == index && e->loops[b->loop].divergent)
+        for (uint32_t x = index; x <= e->loops[b->loop].latch; x++)
+            for (uint32_t i = 0; i < e->blocks[x].edge_count; i++) {
+                uint32_t to = e->edges[e->blocks[x].first_edge + i].to;
+                if (to > e->loops[b->loop].latch && to < e->block_count) defer(b->deferred, to);
+            }
+    if (b->source)
+        for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i && !e->failed; i = LLVMGetNextInstruction(i))
+            if (!LLVMIsATerminatorInst(i)) emit_instruction(e, i);
+    if (e->failed) return;
+    if (b->edge_count == 1 && e->edges[b->first_edge].back) close_loop(e, index, certain, exit);
+    else if (b->edge_count == 1) take_edge(e, index, &e->edges[b->first_edge], certain, exit);
+    else if (b->divergent) part_lanes(e, index, exit);
+    else branch_uniformly(e, index, certain, exit);
+}
+
+void engine_emit(struct engine *e)
+{
+    LLVMBasicBlockRef exit = new_block(e, "exit");
+    e->deferred_words = e->block_count / 64 + 1;
+    for (uint32_t b = 0; b < e->block_count; b++) {
+        e->blocks[b].target = new_block(e, "b");
+        e->blocks[b].deferred = must_allocate(e->deferred_words, sizeof(uint64_t));
+        e->blocks[b].mask_slot = entry_slot(e, e->mask_type, "mask");
+    }
+    LLVMBasicBlockRef start = new_block(e, "start");
+    LLVMPositionBuilderAtEnd(e->builder, start);
+    for (uint32_t b = 1; b < e->block_count; b++) LLVMBuildStore(e->builder, no_lanes(e), e->blocks[b].mask_slot);
+    LLVMBuildStore(e->builder, e->mask, e->blocks[0].mask_slot);
+    LLVMBuildBr(e->builder, e->blocks[0].target);
+    e->blocks[0].reached = true;
+    for (uint32_t b = 0; b < e->block_count && !e->failed; b++) {
+        if (e->blocks[b].reached) {
+            emit_block(e, b, exit);
+        } else {
+            LLVMPositionBuilderAtEnd(e->builder, e->blocks[b].target);
+            LLVMBuildUnreachable(e->builder);
+        }
+    }
+    LLVMPositionBuilderAtEnd(e->builder, exit);
+    LLVMBuildRetVoid(e->builder);
+    LLVMPositionBuilderAtEnd(e->slots, e->entry);
+    LLVMBuildBr(e->slots, start);
+}
