@@ -15,35 +15,37 @@
 #define OPEN                   .window_left = -1, .window_right = -1
 
 static const struct sdpa_case cases[] = {
-    {"plain", SHAPE(1, 2, 2, 256, 512), BF, OPEN},
-    {"decode", SHAPE(3, 8, 2, 1, 900), BF, OPEN},
-    {"decode, lengths", SHAPE(3, 8, 2, 1, 900), HF, OPEN, .lengths = 1, .sinks = 1, .poison = 1},
-    {"few queries", SHAPE(2, 6, 2, 7, 700), BF, OPEN, .causal = 1},
-    {"odd lengths", SHAPE(2, 2, 2, 131, 397), BF, OPEN},
-    {"one key", SHAPE(1, 2, 1, 5, 1), BF, OPEN},
-    {"float16 strides", SHAPE(2, 4, 2, 200, 333), HF, OPEN, .transposed = 1},
-    {"causal", SHAPE(1, 4, 2, 400, 400), BF, OPEN, .causal = 1},
-    {"causal chunk", SHAPE(1, 2, 2, 131, 600), HF, OPEN, .causal = 1},
-    {"causal, more queries", SHAPE(1, 2, 2, 300, 170), BF, OPEN, .causal = 1},
-    {"causal offset 0", SHAPE(1, 2, 2, 150, 300), BF, OPEN, .causal = 1, .has_offset = 1},
-    {"window", SHAPE(1, 2, 2, 500, 500), BF, .window_left = 70, .window_right = 30},
-    {"causal window", SHAPE(1, 2, 1, 450, 700), BF, .window_left = 200, .window_right = -1, .causal = 1},
-    {"sinks", SHAPE(1, 4, 2, 140, 200), BF, OPEN, .sinks = 1, .causal = 1},
-    {"sinks alone", SHAPE(1, 2, 2, 60, 30), BF, OPEN, .sinks = 1, .causal = 1},
-    {"lengths", SHAPE(3, 2, 1, 40, 500), BF, OPEN, .lengths = 1, .poison = 1},
-    {"lengths, causal", SHAPE(3, 2, 1, 40, 500), HF, OPEN, .lengths = 1, .causal = 1, .poison = 1},
-    {"offsets", SHAPE(3, 2, 1, 70, 300), BF, OPEN, .offsets = 1, .lengths = 1, .causal = 1},
-    {"hidden NaN", SHAPE(1, 2, 2, 100, 400), BF, OPEN, .causal = 1, .has_offset = 1, .poison = 1},
-    {"NaN for some", SHAPE(1, 2, 2, 300, 300), BF, OPEN, .causal = 1, .hostile = 1},
-    {"softcap", SHAPE(1, 2, 2, 150, 260), BF, OPEN, .softcap = 5, .causal = 1},
-    {"negative scale", SHAPE(1, 2, 2, 90, 200), BF, OPEN, .scale = -0.1f},
-    {"boolean mask", SHAPE(2, 4, 2, 150, 300), BF, OPEN, .mask_type = SMELT_TYPE_BOOL},
-    {"boolean mask shared", SHAPE(2, 2, 2, 150, 300), HF, OPEN, .mask_type = SMELT_TYPE_BOOL,
+    {"plain", SHAPE(1, 2, 2, 256, 512), .type = BF, OPEN},
+    {"decode", SHAPE(3, 8, 2, 1, 900), .type = BF, OPEN},
+    {"decode, lengths", SHAPE(3, 8, 2, 1, 900), .type = HF, OPEN, .lengths = 1, .sinks = 1, .poison = 1},
+    {"few queries", SHAPE(2, 6, 2, 7, 700), .type = BF, OPEN, .causal = 1},
+    {"odd lengths", SHAPE(2, 2, 2, 131, 397), .type = BF, OPEN},
+    {"one key", SHAPE(1, 2, 1, 5, 1), .type = BF, OPEN},
+    {"float16 strides", SHAPE(2, 4, 2, 200, 333), .type = HF, OPEN, .transposed = 1},
+    {"causal", SHAPE(1, 4, 2, 400, 400), .type = BF, OPEN, .causal = 1},
+    {"causal chunk", SHAPE(1, 2, 2, 131, 600), .type = HF, OPEN, .causal = 1},
+    {"causal, more queries", SHAPE(1, 2, 2, 300, 170), .type = BF, OPEN, .causal = 1},
+    {"causal offset 0", SHAPE(1, 2, 2, 150, 300), .type = BF, OPEN, .causal = 1, .has_offset = 1},
+    {"window", SHAPE(1, 2, 2, 500, 500), .type = BF, .window_left = 70, .window_right = 30},
+    {"causal window", SHAPE(1, 2, 1, 450, 700), .type = BF, .window_left = 200, .window_right = -1,
+     .causal = 1},
+    {"sinks", SHAPE(1, 4, 2, 140, 200), .type = BF, OPEN, .sinks = 1, .causal = 1},
+    {"sinks alone", SHAPE(1, 2, 2, 60, 30), .type = BF, OPEN, .sinks = 1, .causal = 1},
+    {"lengths", SHAPE(3, 2, 1, 40, 500), .type = BF, OPEN, .lengths = 1, .poison = 1},
+    {"lengths, causal", SHAPE(3, 2, 1, 40, 500), .type = HF, OPEN, .lengths = 1, .causal = 1, .poison = 1},
+    {"offsets", SHAPE(3, 2, 1, 70, 300), .type = BF, OPEN, .offsets = 1, .lengths = 1, .causal = 1},
+    {"hidden NaN", SHAPE(1, 2, 2, 100, 400), .type = BF, OPEN, .causal = 1, .has_offset = 1, .poison = 1},
+    {"NaN for some", SHAPE(1, 2, 2, 300, 300), .type = BF, OPEN, .causal = 1, .hostile = 1},
+    {"softcap", SHAPE(1, 2, 2, 150, 260), .type = BF, OPEN, .softcap = 5, .causal = 1},
+    {"negative scale", SHAPE(1, 2, 2, 90, 200), .type = BF, OPEN, .scale = -0.1f},
+    {"boolean mask", SHAPE(2, 4, 2, 150, 300), .type = BF, OPEN, .mask_type = SMELT_TYPE_BOOL},
+    {"boolean mask shared", SHAPE(2, 2, 2, 150, 300), .type = HF, OPEN, .mask_type = SMELT_TYPE_BOOL,
      .mask_shared = 1},
-    {"additive mask", SHAPE(2, 4, 2, 150, 300), BF, OPEN, .mask_type = BF},
-    {"additive float32", SHAPE(1, 2, 2, 150, 300), HF, OPEN, .mask_type = SMELT_TYPE_F32, .mask_shared = 1},
-    {"key mask", SHAPE(2, 2, 2, 150, 300), BF, OPEN, .key_mask = 1, .poison = 1},
-    {"everything", SHAPE(2, 4, 2, 170, 310), BF, .window_left = 150, .window_right = -1, .causal = 1,
+    {"additive mask", SHAPE(2, 4, 2, 150, 300), .type = BF, OPEN, .mask_type = BF},
+    {"additive float32", SHAPE(1, 2, 2, 150, 300), .type = HF, OPEN, .mask_type = SMELT_TYPE_F32,
+     .mask_shared = 1},
+    {"key mask", SHAPE(2, 2, 2, 150, 300), .type = BF, OPEN, .key_mask = 1, .poison = 1},
+    {"everything", SHAPE(2, 4, 2, 170, 310), .type = BF, .window_left = 150, .window_right = -1, .causal = 1,
      .key_mask = 1, .sinks = 1, .mask_type = SMELT_TYPE_BOOL, .softcap = 10, .lengths = 1},
 };
 
@@ -150,7 +152,7 @@ static void run_odd_sizes(void)
                                    {192, 128}, {224, 256}, {33, 7},  {512, 300}, {1, 1}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         for (int few = 0; few < 2; few++) {
-            struct sdpa_case what = {"odd size", SHAPE(1, 2, 1, 70, 90), BF, OPEN, .causal = 1};
+            struct sdpa_case what = {"odd size", SHAPE(1, 2, 1, 70, 90), .type = BF, OPEN, .causal = 1};
             if (few) what.q_length = 3;
             what.head_dim = sizes[i][0], what.value_dim = sizes[i][1];
             struct sdpa_problem problem;

@@ -27,7 +27,7 @@
     ROW(192, 128, 2,  96, 2, 1, 1, 0)
 #define SMELT_SDPA_ROWS_256(ROW)         \
     ROW(256, 256, 2,  80, 2, 1, 0, 0)    \
-    ROW(256, 256, 2,  64, 2, 1, 1, 0)
+    ROW(256, 256, 2,  48, 2, 1, 1, 0)
 #define SMELT_SDPA_ROWS(ROW)                                                                    \
     SMELT_SDPA_ROWS_64(ROW) SMELT_SDPA_ROWS_96(ROW) SMELT_SDPA_ROWS_128(ROW)                    \
     SMELT_SDPA_ROWS_192(ROW) SMELT_SDPA_ROWS_256(ROW)
