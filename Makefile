@@ -4,6 +4,7 @@
 #   make         the library and the smelt command, in build/release
 #   make demo    the operations of one decoder layer: checked, timed, one table
 #   make test    every test; the last line counts them
+#   make test-cuda, make bench-cuda   attention on an NVIDIA card
 #   make bench   every operation beside the machine's limits and the rivals; BENCH_OPTIONS="--quick glu" narrows it
 BUILD = build/release
 JOBS ?= $(shell nproc)
@@ -16,7 +17,7 @@ TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-r
 METAL_PACKAGES = llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
-.PHONY: all demo test bench clean
+.PHONY: all demo test bench test-cuda bench-cuda clean
 all:
 	@scripts/need $(BUILD_PACKAGES)
 	@scripts/build $(BUILD) $(JOBS)
@@ -44,6 +45,17 @@ build/venv/.ready: bench/rivals/requirements.txt
 	@scripts/need $(BENCH_PACKAGES)
 	@scripts/venv $(PYTHON) build/venv bench/rivals/requirements.txt
 	@touch $@
+
+# On a machine with an NVIDIA card and nvcc 13; the second needs a Python with PyTorch for CUDA.
+test-cuda:
+	@cmake --preset cuda >/dev/null
+	@cmake --build --preset cuda --parallel $(JOBS)
+	@ctest --preset cuda
+
+bench-cuda:
+	@cmake --preset cuda >/dev/null
+	@cmake --build --preset cuda --parallel $(JOBS)
+	@$(PYTHON) bench/cuda/attention_sweep.py build/cuda/tests/cuda/libattention_shim.so forward masks decode float32
 
 clean:
 	rm -rf build
