@@ -137,6 +137,12 @@ VEC vm vec_is_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 VEC vf vec_select(vm m, vf yes, vf no) { return _mm512_mask_mov_ps(no, m, yes); }
 VEC int vec_any(vm m) { return m != 0; }
 
+/* The lanes of the mask moved together, and how many they are. */
+#define VEC_HAS_KEEP
+VEC vf vec_keep(vm m, vf v) { return _mm512_maskz_compress_ps(m, v); }
+VEC int vec_count(vm m) { return __builtin_popcount(m); }
+VEC vi vec_int_lanes(void) { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+
 VEC vf vec_even(vf a, vf b)
 {
     const __m512i index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
