@@ -157,8 +157,146 @@ static void finish(const struct smelt_moe_lanes *r, vm bad)
     }
 }
 
+#ifdef VEC_HAS_KEEP
+enum { FEW = 8, MOST_EXPERTS = 256 };
+
+typedef float square[VEC_WIDTH][VEC_WIDTH];
+
+VEC void load_square(vf v[VEC_WIDTH], square rows)
+{
+    for (int i = 0; i < VEC_WIDTH; i++) v[i] = vec_load_f32(rows[i]);
+    transpose(v);
+}
+
+/* The probabilities of the rows to r->work, the largest of every lane of a row to `lanes`. Every step is done
+ * for all rows before the next one: within a row each waits for the last. Returns the sums. */
+VEC vf softmax_rows(enum smelt_dtype t, const struct smelt_moe_lanes *r, square lanes)
+{
+    float ends[VEC_WIDTH];
+    const char *row[VEC_WIDTH];
+    int64_t n = r->experts;
+    vf v[VEC_WIDTH], end = vec_set(-INFINITY), sum = vec_zero();
+    for (int i = 0; i < VEC_WIDTH; i++) {
+        vf most = vec_set(-INFINITY);
+        row[i] = r->logits + (i < r->rows ? i : r->rows - 1) * r->row_step;
+        for (int64_t e = 0; e < n; e += VEC_WIDTH) most = vec_max(most, vec_load(t, row[i], e));
+        vec_store_f32(lanes[i], most);
+    }
+    load_square(v, lanes);
+    for (int i = 0; i < VEC_WIDTH; i++) end = vec_max(end, v[i]);
+    vec_store_f32(ends, end);
+    for (int i = 0; i < VEC_WIDTH; i++) {
+        vf top = vec_set(ends[i]), part = vec_zero();
+        for (int64_t e = 0; e < n; e += UNROLL * VEC_WIDTH) {
+            vf power[UNROLL];
+            for (int u = 0; u < UNROLL; u++)
+                power[u] = vec_exp(vec_sub(vec_load(t, row[i], e + u * VEC_WIDTH), top));
+            for (int u = 0; u < UNROLL; u++) {
+                part = vec_add(part, power[u]);
+                vec_store_f32(r->work + i * n + e + u * VEC_WIDTH, power[u]);
+            }
+        }
+        vec_store_f32(lanes[i], part);
+    }
+    load_square(v, lanes);
+    for (int i = 0; i < VEC_WIDTH; i++) sum = vec_add(sum, v[i]);
+    vec_store_f32(ends, vec_div(vec_set(1.0f), sum));
+    for (int i = 0; i < VEC_WIDTH; i++) {
+        vf inverse = vec_set(ends[i]), most = vec_zero();
+        for (int64_t e = 0; e < n; e += VEC_WIDTH) {
+            vf p = vec_mul(vec_load_f32(r->work + i * n + e), inverse);
+            most = vec_max(most, p);
+            vec_store_f32(r->work + i * n + e, p);
+        }
+        vec_store_f32(lanes[i], most);
+    }
+    return sum;
+}
+
+/* Of the probabilities that no list can miss those from `bound` on, with their experts; returns how many. */
+VEC int64_t keep_large(float *work, int32_t *ids, int64_t n, float bound)
+{
+    int64_t kept = 0;
+    for (int64_t e = 0; e < n; e += VEC_WIDTH) { /* in place: writing never overtakes reading */
+        vf p = vec_load_f32(work + e),
+           id = vec_of_bits(vec_int_add(vec_int_lanes(), vec_int_set((int32_t)e)));
+        vm large = vec_less_equal(vec_set(bound), p);
+        vec_store_f32(work + kept, vec_keep(large, p));
+        vec_store_f32(ids + kept, vec_keep(large, id));
+        kept += vec_count(large);
+    }
+    return kept;
+}
+
+/* The eighth largest of the maxima of the lanes: at least eight probabilities are as large, about twelve of
+ * 128. */
+VEC vf eighth_largest(square maxima)
+{
+    vf v[VEC_WIDTH], list[FEW];
+    load_square(v, maxima);
+    for (int k = 0; k < FEW; k++) list[k] = vec_set(-1);
+    for (int i = 0; i < VEC_WIDTH; i++)
+        for (int k = 0; k < FEW; k++) {
+            vf above = list[k];
+            list[k] = vec_max(v[i], above), v[i] = vec_min(v[i], above);
+        }
+    return list[FEW - 1];
+}
+
+/* Short lists out of whole vectors of experts: only what is large enough is moved into the lanes and sorted.
+ */
+VEC vf route_few(enum smelt_dtype t, const struct smelt_moe_lanes *r)
+{
+    square maxima;
+    float bounds[VEC_WIDTH];
+    int32_t ids[VEC_WIDTH][MOST_EXPERTS];
+    int64_t n = r->experts, kept[VEC_WIDTH], most = 0;
+    vf sum = softmax_rows(t, r, maxima);
+    vec_store_f32(bounds, eighth_largest(maxima));
+    for (int64_t i = 0; i < VEC_WIDTH; i++) {
+        kept[i] = keep_large(r->work + i * n, ids[i], n, bounds[i]);
+        if (kept[i] > most) most = kept[i];
+    }
+    vf values[FEW], places[FEW];
+    for (int k = 0; k < FEW; k++) values[k] = vec_set(-1), places[k] = vec_zero();
+    for (int64_t first = 0; first < most; first += VEC_WIDTH) {
+        vf p[VEC_WIDTH], id[VEC_WIDTH];
+        for (int64_t i = 0; i < VEC_WIDTH; i++) {
+            vm some = vec_mask_first(kept[i] > first ? kept[i] - first : 0);
+            p[i] = vec_select(some, vec_load_f32(r->work + i * n + first), vec_set(-1));
+            id[i] = vec_load_f32(&ids[i][first]);
+        }
+        transpose(p);
+        transpose(id);
+        for (int64_t i = 0; i < VEC_WIDTH && first + i < most; i++) insert(values, places, FEW, p[i], id[i]);
+    }
+    for (int64_t k = 0; k < r->chosen; k++) {
+        vec_store_f32(r->weights + k * VEC_WIDTH, values[k]);
+        vec_store_f32(r->ids + k * VEC_WIDTH, places[k]);
+    }
+    return sum;
+}
+
+/* Whether it did the work depends on the shape alone, so that the rows that share the vectors do not matter.
+ */
+static bool route_quickly(const struct smelt_moe_lanes *r)
+{
+    if (r->experts % (UNROLL * VEC_WIDTH) || r->experts > MOST_EXPERTS || r->chosen > FEW ||
+        r->expert_step != smelt_dtype_size(r->dtype))
+        return false;
+    vf sum = r->dtype == SMELT_F16    ? route_few(SMELT_F16, r)
+             : r->dtype == SMELT_BF16 ? route_few(SMELT_BF16, r)
+                                      : route_few(SMELT_F32, r);
+    finish(r, vec_is_nan(sum));
+    return true;
+}
+#else
+static bool route_quickly(const struct smelt_moe_lanes *r) { return (void)r, false; }
+#endif
+
 static void route(const struct smelt_moe_lanes *rows)
 {
+    if (route_quickly(rows)) return;
     vf largest = load_rows(rows), sum = vec_zero();
     int64_t e = 0;
     for (; e + UNROLL <= rows->experts; e += UNROLL) {

@@ -35,6 +35,17 @@ VEC void split_row(enum smelt_dtype t, char *out, const char *x, const float *c,
                    int64_t second, bool stream)
 {
     int64_t i = 0;
+    /* Two vectors of 16-bit elements fill a cache line, and streams want whole lines one after the other. */
+    for (; t != SMELT_F32 && i + 2 * VEC_WIDTH <= half; i += 2 * VEC_WIDTH) {
+        vf x1[2], x2[2];
+        for (int v = 0; v < 2; v++) {
+            int64_t at = i + v * VEC_WIDTH;
+            x1[v] = vec_load(t, x, at), x2[v] = vec_load(t, x, second + at);
+            rotate(&x1[v], &x2[v], vec_load_f32(c + at), vec_load_f32(s + at));
+        }
+        for (int v = 0; v < 2; v++) put(t, out, i + v * VEC_WIDTH, x1[v], stream);
+        for (int v = 0; v < 2; v++) put(t, out, second + i + v * VEC_WIDTH, x2[v], stream);
+    }
     for (; i + VEC_WIDTH <= half; i += VEC_WIDTH) {
         vf x1 = vec_load(t, x, i), x2 = vec_load(t, x, second + i);
         rotate(&x1, &x2, vec_load_f32(c + i), vec_load_f32(s + i));

@@ -56,6 +56,39 @@ VEC void vec_stream_f16(void *p, vf v) { _mm256_stream_si256(p, vec_bits_f16(v))
 VEC void vec_stream_bf16(void *p, vf v) { _mm256_stream_si256(p, vec_bits_bf16(v)); }
 VEC void vec_stream_fence(void) { _mm_sfence(); }
 
+/* One register of 32 neighbours: bfloat16 by halves of its words, the even elements before the odd ones. */
+#define VEC_HAS_PAIRS
+VEC void vec_load_pair_f16(const void *p, vf v[2])
+{
+    v[0] = vec_load_f16(p), v[1] = vec_load_f16((const char *)p + 32);
+}
+VEC void vec_load_pair_bf16(const void *p, vf v[2])
+{
+    __m512i bits = _mm512_loadu_si512(p);
+    v[0] = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+    v[1] = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x10000)));
+}
+VEC __m512i vec_pair_bits_f16(const vf v[2])
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(vec_bits_f16(v[0])), vec_bits_f16(v[1]), 1);
+}
+/* The upper half becomes the number. The carry of this rounding cannot run out of a NaN whose lower half is
+ * 0, and arithmetic on bfloat16 makes no others. */
+VEC __m512i vec_rounded_bits_bf16(vf v)
+{
+    __m512i bits = _mm512_castps_si512(v);
+    __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+    __m512i rounded = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+    return _mm512_mask_add_epi32(rounded, odd, bits, _mm512_set1_epi32(0x8000));
+}
+VEC __m512i vec_pair_bits_bf16(const vf v[2])
+{
+    __m512i even = _mm512_srli_epi32(vec_rounded_bits_bf16(v[0]), 16);
+    return _mm512_mask_mov_epi16(even, 0xaaaaaaaa, vec_rounded_bits_bf16(v[1]));
+}
+VEC void vec_store_pair_16(void *p, __m512i bits) { _mm512_storeu_si512(p, bits); }
+VEC void vec_stream_pair_16(void *p, __m512i bits) { _mm512_stream_si512(p, bits); }
+
 VEC vf vec_set(float x) { return _mm512_set1_ps(x); }
 VEC vf vec_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 VEC vf vec_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
@@ -67,6 +100,7 @@ VEC vf vec_reciprocal(vf v)
     vf guess = _mm512_rcp14_ps(v);
     return _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(v, guess, _mm512_set1_ps(1.0f)), guess);
 }
+VEC vf vec_reciprocal_rough(vf v) { return _mm512_rcp14_ps(v); } /* 14 bits */
 VEC vf vec_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 VEC vf vec_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 VEC vf vec_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
@@ -103,6 +137,12 @@ VEC vm vec_is_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 VEC vf vec_select(vm m, vf yes, vf no) { return _mm512_mask_mov_ps(no, m, yes); }
 VEC int vec_any(vm m) { return m != 0; }
 
+/* The lanes of the mask moved together, and how many they are. */
+#define VEC_HAS_KEEP
+VEC vf vec_keep(vm m, vf v) { return _mm512_maskz_compress_ps(m, v); }
+VEC int vec_count(vm m) { return __builtin_popcount(m); }
+VEC vi vec_int_lanes(void) { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+
 VEC vf vec_even(vf a, vf b)
 {
     const __m512i index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -128,6 +168,7 @@ VEC vf vec_zip_high(vf a, vf b)
 #define VEC_HAS_SCALE
 VEC vf vec_fraction(vf x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 VEC vf vec_scale_power(vf v, vf n) { return _mm512_scalef_ps(v, n); }
+VEC vf vec_scale_any(vf a, vf x) { return _mm512_scalef_ps(a, x); } /* subnormal results too */
 VEC vf vec_scale_floor(vf a, vf x)
 {
     return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ), a, x);

@@ -124,6 +124,25 @@ VEC vf vec_sigmoid(vf x)
     return value;
 }
 
+#ifdef VEC_HAS_SCALE
+/* 1 / (1 + 2^x) for a result of 16 bits: within 2^-12 where it is bfloat16, 2^-13 where it is float16. */
+VEC vf vec_sigmoid_16(enum smelt_dtype dtype, vf x)
+{
+    vf r = vec_fraction(x), p;
+    if (dtype == SMELT_BF16) {
+        p = vec_fma(vec_set(0x1.3f969ep-4f), r, vec_set(0x1.cefc50p-3f));
+        p = vec_fma(p, r, vec_set(0x1.64444ap-1f));
+        p = vec_fma(p, r, vec_set(0x1.fff632p-1f));
+        return vec_reciprocal_rough(vec_add(vec_scale_any(p, x), vec_set(1.0f)));
+    }
+    p = vec_fma(vec_set(0x1.bb7ccep-7f), r, vec_set(0x1.aa13f4p-5f));
+    p = vec_fma(p, r, vec_set(0x1.ee798ap-3f));
+    p = vec_fma(p, r, vec_set(0x1.62d166p-1f));
+    p = vec_fma(p, r, vec_set(0x1.00002cp+0f));
+    return vec_reciprocal_rough(vec_add(vec_scale_any(p, x), vec_set(1.0f)));
+}
+#endif
+
 /* The normal distribution at x: its integral up to x (half of erfc(-x / sqrt 2)), and exp(-x^2 / 2). In the
  * lower tail Phi = exp(-x^2/2) q(|x|), where q falls slowly and is a polynomial of u = (|x| - 4) / (|x| + 4)
  * over |x| + 4: the relative error stays small, about 4 ULP, down to where float32 ends. */

@@ -94,6 +94,47 @@ VEC void vec_stream(enum smelt_dtype dtype, void *base, int64_t i, vf v)
     else
         vec_stream_bf16(p, v);
 }
+/* Two vectors of neighbours at once, in an order of the dtype's own that the store undoes: for work on one
+ * element at a time. With 16 bits it saves half of the conversion. NaN must come from arithmetic on numbers
+ * of this dtype. A streamed pair is aligned to VEC_WIDTH * 4 bytes: vec_pair_head() elements from `p`. */
+VEC void vec_load_pair(enum smelt_dtype dtype, const void *base, int64_t i, vf v[2])
+{
+#ifdef VEC_HAS_PAIRS
+    if (dtype == SMELT_F16) {
+        vec_load_pair_f16(vec_at(dtype, base, i), v);
+        return;
+    }
+    if (dtype == SMELT_BF16) {
+        vec_load_pair_bf16(vec_at(dtype, base, i), v);
+        return;
+    }
+#endif
+    v[0] = vec_load(dtype, base, i), v[1] = vec_load(dtype, base, i + VEC_WIDTH);
+}
+VEC void vec_store_pair(enum smelt_dtype dtype, void *base, int64_t i, const vf v[2], int stream)
+{
+#ifdef VEC_HAS_PAIRS
+    if (dtype != SMELT_F32) {
+        char *p = (char *)vec_at(dtype, base, i);
+        __m512i bits = dtype == SMELT_F16 ? vec_pair_bits_f16(v) : vec_pair_bits_bf16(v);
+        if (stream)
+            vec_stream_pair_16(p, bits);
+        else
+            vec_store_pair_16(p, bits);
+        return;
+    }
+#endif
+    for (int half = 0; half < 2; half++)
+        if (stream)
+            vec_stream(dtype, base, i + half * VEC_WIDTH, v[half]);
+        else
+            vec_store(dtype, base, i + half * VEC_WIDTH, v[half]);
+}
+VEC int64_t vec_pair_head(enum smelt_dtype dtype, const void *p)
+{
+    uintptr_t size = dtype == SMELT_F32 ? 4 : 2, bytes = VEC_WIDTH * 4;
+    return (int64_t)(-(uintptr_t)p % bytes / size);
+}
 /* The value as it would come back from memory of this dtype. */
 VEC vf vec_rounded(enum smelt_dtype dtype, vf v)
 {
