@@ -118,7 +118,7 @@ static void attend(struct item *item, int64_t key, int64_t count, bool more)
     bool masked = false;
     for (int64_t r = 0; r < plan->rows; r++) {
         struct smelt_decode_row row = {.before = before ? a->scale : 1.0f, .softcap = a->softcap};
-        row.scale = (before ? 1.0f : a->scale) * SDPA_LOG2_E;
+        row.after = before ? SDPA_LOG2_E : 1.0f, row.scale = before ? 1.0f : a->scale * SDPA_LOG2_E;
         row.from = item->first[r] - key, row.until = item->end[r] - key;
         row.bias = a->mask ? item->bias + r * CHUNK : NULL, row.keep = keep;
         row.masked = before || keep || row.from > 0 || row.until < count;

@@ -2,6 +2,7 @@
 /* Decoding, compiled once per ISA: elements of a head in the lanes. */
 #include "cpu/sdpa/decode_kernel.h"
 
+#include "cpu/sdpa/exponent.h"
 #include "cpu/vec/math.h"
 
 #define ROWS  (VEC_WIDTH < 4 ? VEC_WIDTH : 4) /* of queries at a time */
@@ -98,7 +99,7 @@ static void softmax(const struct smelt_decode_row *row, float *scores, float *se
                 bool hidden = key < row->from || key >= row->until || (row->keep && !row->keep[key]);
                 seen[key] = hidden || key >= count || bias == -INFINITY ? -INFINITY : seen[key] + bias;
             }
-            s = vec_load_f32(seen + j);
+            s = softmax_exponent(vec_load_f32(seen + j), row->after);
             vec_store_f32(scores + j, s);
         }
         most = vec_max(most, s);

@@ -25,7 +25,7 @@ struct smelt_decode_source {
 
 /* How the scores of one row become probabilities. */
 struct smelt_decode_row {
-    float before, softcap, scale; /* as in struct smelt_sdpa_tile */
+    float before, softcap, after, scale; /* as in struct smelt_sdpa_tile */
     bool masked;
     int64_t from, until;  /* keys of the chunk that the row sees */
     const float *bias;    /* or NULL */

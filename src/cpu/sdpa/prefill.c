@@ -179,7 +179,8 @@ static void attend_keys(struct item *item, int64_t key, int64_t keys, int64_t ne
                                    .value_dim = a->value_dim,
                                    .before = before ? a->scale : 1.0f,
                                    .softcap = a->softcap,
-                                   .scale = (before ? 1.0f : a->scale) * SDPA_LOG2_E,
+                                   .after = before ? SDPA_LOG2_E : 1.0f,
+                                   .scale = before ? 1.0f : a->scale * SDPA_LOG2_E,
                                    .bias = a->mask ? item->bias : NULL,
                                    .keep = keep,
                                    .finite = finite};

@@ -43,7 +43,8 @@ struct smelt_sdpa_tile {
     int vectors;         /* of lanes in use */
     float before;        /* the dot products are multiplied by it where `masked` */
     float softcap;       /* then capped, where not 0 */
-    float scale;         /* above 0: from scores to the exponent of 2 */
+    float after;         /* the masked scores are multiplied by it, where `masked` */
+    float scale;         /* above 0: from there to the exponent of 2 */
     bool masked;         /* before, softcap or one of the next four does something */
     const float *from;   /* (rows): query i sees keys from[i] <= j < until[i] of the block; or NULL: all */
     const float *until;  /* (rows) */

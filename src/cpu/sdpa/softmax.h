@@ -3,6 +3,7 @@
 #ifndef SMELT_CPU_SDPA_SOFTMAX_H
 #define SMELT_CPU_SDPA_SOFTMAX_H
 
+#include "cpu/sdpa/exponent.h"
 #include "cpu/sdpa/tile.h"
 
 #define MINUS vec_set(-INFINITY)
@@ -28,6 +29,7 @@ VEC void softmax_mask(const struct smelt_sdpa_tile *tile, vf largest[TILE_VECTOR
                 s = vec_select(vec_less(key, vec_load_f32(tile->until + at)), s, MINUS);
             }
             if (tile->keep && !tile->keep[j]) s = MINUS;
+            s = softmax_exponent(s, tile->after);
             vec_store_f32(scores, s);
             most = vec_max(most, s);
         }

@@ -97,7 +97,8 @@ VEC void derive_tile(const struct smelt_sdpa_vjp_tile *tile, bool masked, bool c
             vf score = vec_load_f32(scores + j), ratio = one, added = minus;
             if (cap) ratio = vec_tanh(vec_div(score, softcap)), score = vec_mul(ratio, softcap);
             if (masked) added = vec_load_f32(bias + j), score = vec_add(score, added);
-            vf p = vec_exp2(vec_mul(vec_sub(score, lse), vec_set(0x1.715476p+0f)));
+            /* Not above 1: at -1e9, where a row sees nothing better, the rounding of lse alone would be. */
+            vf p = vec_min(vec_set(1.0f), vec_exp2(vec_mul(vec_sub(score, lse), vec_set(0x1.715476p+0f))));
             vf slope = vec_mul(p, vec_add(vec_load_f32(slopes + j), left));
             if (cap && !tile->capped) slope = vec_mul(slope, vec_fnma(ratio, ratio, one));
             if (masked) { /* whatever came out of hidden keys and queries */
