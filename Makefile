@@ -5,6 +5,8 @@
 #   make demo    the operations of one decoder layer: checked, timed, one table
 #   make test    every test; the last line counts them
 #   make bench   every operation beside the machine's limits and the rivals; BENCH_OPTIONS="--quick glu" narrows it
+#   make test-python   the Python package in build/python-venv; TORCH=1 with PyTorch and transformers too
+#   make wheel         a wheel in build/wheels that passes auditwheel
 BUILD = build/release
 JOBS ?= $(shell nproc)
 PYTHON ?= python3
@@ -16,7 +18,7 @@ TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-r
 METAL_PACKAGES = llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
-.PHONY: all demo test bench clean
+.PHONY: all demo test bench test-python wheel clean
 all:
 	@scripts/need $(BUILD_PACKAGES)
 	@scripts/build $(BUILD) $(JOBS)
@@ -44,6 +46,14 @@ build/venv/.ready: bench/rivals/requirements.txt
 	@scripts/need $(BENCH_PACKAGES)
 	@scripts/venv $(PYTHON) build/venv bench/rivals/requirements.txt
 	@touch $@
+
+test-python:
+	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
+	@JOBS=$(JOBS) scripts/test-python $(PYTHON) build/python-venv
+
+wheel:
+	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
+	@scripts/wheel $(PYTHON) build/wheel-venv
 
 clean:
 	rm -rf build
