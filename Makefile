@@ -6,6 +6,8 @@
 #   make test    every test; the last line counts them
 #   make test-cuda, make bench-cuda   attention on an NVIDIA card
 #   make bench   every operation beside the machine's limits and the rivals; BENCH_OPTIONS="--quick glu" narrows it
+#   make test-python   the Python package in build/python-venv; TORCH=1 with PyTorch and transformers too
+#   make wheel         a wheel in build/wheels that passes auditwheel
 BUILD = build/release
 JOBS ?= $(shell nproc)
 PYTHON ?= python3
@@ -17,7 +19,11 @@ TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-r
 METAL_PACKAGES = llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
+<<<<<<< HEAD
 .PHONY: all demo test bench test-cuda bench-cuda clean
+=======
+.PHONY: all demo test bench test-python wheel clean
+>>>>>>> python
 all:
 	@scripts/need $(BUILD_PACKAGES)
 	@scripts/build $(BUILD) $(JOBS)
@@ -46,6 +52,7 @@ build/venv/.ready: bench/rivals/requirements.txt
 	@scripts/venv $(PYTHON) build/venv bench/rivals/requirements.txt
 	@touch $@
 
+<<<<<<< HEAD
 # On a machine with an NVIDIA card and nvcc 13; the second needs a Python with PyTorch for CUDA.
 test-cuda:
 	@cmake --preset cuda >/dev/null
@@ -56,6 +63,15 @@ bench-cuda:
 	@cmake --preset cuda >/dev/null
 	@cmake --build --preset cuda --parallel $(JOBS)
 	@$(PYTHON) bench/cuda/attention_sweep.py build/cuda/tests/cuda/libattention_shim.so forward masks decode float32
+=======
+test-python:
+	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
+	@JOBS=$(JOBS) scripts/test-python $(PYTHON) build/python-venv
+
+wheel:
+	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
+	@scripts/wheel $(PYTHON) build/wheel-venv
+>>>>>>> python
 
 clean:
 	rm -rf build

@@ -5,6 +5,7 @@ import sys
 
 from smelt import _smelt
 
+_needs_operators = None  # of smelt._torch, once an array of PyTorch has come
 _FLOATING = ("float32", "float16", "bfloat16")
 
 
@@ -40,7 +41,7 @@ def core(operation: str, *arrays):
     ``arrays`` are those that can carry a gradient. Nothing of torch or JAX is imported for arrays of other libraries.
     """
     module = type(arrays[0]).__module__
-    if module[:5] == "torch" and _needs_operators(arrays):
+    if module[:5] == "torch" and (_needs_operators or _load_torch())(arrays):
         from smelt.torch import core as operators
 
         return getattr(operators, operation)
@@ -51,14 +52,12 @@ def core(operation: str, *arrays):
     return getattr(_smelt, operation)
 
 
-def _needs_operators(arrays) -> bool:
-    torch = sys.modules["torch"]
-    if torch.compiler.is_compiling():
-        return True
-    plain = (torch.Tensor, torch.nn.Parameter, type(None))
-    if any(type(a) not in plain for a in arrays) or torch._C._functorch.maybe_current_level() is not None:
-        return all(isinstance(a, plain) for a in arrays)
-    return torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in arrays)
+def _load_torch():
+    global _needs_operators
+    from smelt._torch import needs_operators
+
+    _needs_operators = needs_operators
+    return needs_operators
 
 
 def expect_array(operation: str, name: str, value) -> None:

@@ -135,7 +135,9 @@ def test_greedy_tokens(name):
 def test_training_step(name):
     model, _ = build(name)
     ids, mask = left_padded()
-    labels = torch.where(mask == 1, ids, -100)
+    # the first token of a padded sequence is predicted by a row that sees no key: eager attention gives that row the mean of
+    # all values, sdpa and smelt 0
+    labels = torch.where((mask == 1) & (mask.roll(1, 1) == 1), ids, -100)
 
     def gradients():
         model.zero_grad()

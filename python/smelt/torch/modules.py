@@ -78,8 +78,6 @@ def attention_interface(
     causal = query.shape[2] > 1 and attention_mask is None and bool(is_causal)
     if attention_mask is not None:
         attention_mask = attention_mask[..., : key.shape[2]]
-        if attention_mask.is_floating_point():  # eager's masks hold the lowest number, which the scale may make infinite:
-            attention_mask = attention_mask.clamp(min=-1e30)  # rows that see nothing are then the mean, as in eager
     result = fast.sdpa(
         query, key, value, scale=scaling, causal=causal, kv_offset=0 if causal else None, mask=attention_mask, softcap=softcap
     )

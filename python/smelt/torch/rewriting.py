@@ -20,7 +20,7 @@ _FAMILIES = {
     "gemma3": "Gemma3",
 }
 _STATIC_ROTATIONS = ("default", "linear", "llama3", "yarn")
-_NAMES = {"sdpa": "smelt", "eager": "smelt_eager"}
+_NAME = "smelt"
 
 
 def _family_of(module):
@@ -92,11 +92,10 @@ def _configurations(model):
 
 def _register_attention():
     from transformers import AttentionInterface
-    from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
+    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-    for implementation, mask in (("sdpa", sdpa_mask), ("eager", eager_mask)):  # they differ in rows that see nothing
-        AttentionInterface.register(_NAMES[implementation], modules.attention_interface)
-        AttentionMaskInterface.register(_NAMES[implementation], mask)
+    AttentionInterface.register(_NAME, modules.attention_interface)
+    AttentionMaskInterface.register(_NAME, sdpa_mask)
 
 
 def _refuse_model(model):
@@ -109,7 +108,7 @@ def _refuse_model(model):
         raise ValueError(
             f"rewrite: model: expected a transformers model of type {', '.join(_FAMILIES)}, got {type(model).__name__}"
         )
-    if implementations - set(_NAMES):
+    if implementations - {"eager", "sdpa"}:
         raise ValueError(f"rewrite: model: expected attn_implementation eager or sdpa, got {sorted(implementations)}")
 
 
@@ -144,8 +143,8 @@ def rewrite(model, *, verbose=True):
     if counts.get("attention"):
         _register_attention()
         configurations = [(c, c._attn_implementation) for c in _configurations(model)]
-        for config, implementation in configurations:
-            config._attn_implementation = _NAMES[implementation]
+        for config, _ in configurations:
+            config._attn_implementation = _NAME
     model.__dict__["_smelt_rewritten"] = changed, configurations
     if verbose:
         listed = ", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing"
