@@ -19,11 +19,8 @@ TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-r
 METAL_PACKAGES = llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
-<<<<<<< HEAD
 .PHONY: all demo test bench test-cuda bench-cuda clean
-=======
 .PHONY: all demo test bench test-python wheel clean
->>>>>>> python
 all:
 	@scripts/need $(BUILD_PACKAGES)
 	@scripts/build $(BUILD) $(JOBS)
@@ -52,7 +49,6 @@ build/venv/.ready: bench/rivals/requirements.txt
 	@scripts/venv $(PYTHON) build/venv bench/rivals/requirements.txt
 	@touch $@
 
-<<<<<<< HEAD
 # On a machine with an NVIDIA card and nvcc 13; the second needs a Python with PyTorch for CUDA.
 test-cuda:
 	@cmake --preset cuda >/dev/null
@@ -63,7 +59,6 @@ bench-cuda:
 	@cmake --preset cuda >/dev/null
 	@cmake --build --preset cuda --parallel $(JOBS)
 	@$(PYTHON) bench/cuda/attention_sweep.py build/cuda/tests/cuda/libattention_shim.so forward masks decode float32
-=======
 test-python:
 	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
 	@JOBS=$(JOBS) scripts/test-python $(PYTHON) build/python-venv
@@ -71,7 +66,6 @@ test-python:
 wheel:
 	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
 	@scripts/wheel $(PYTHON) build/wheel-venv
->>>>>>> python
 
 clean:
 	rm -rf build
