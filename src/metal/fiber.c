@@ -44,7 +44,8 @@ __asm__(".text\n.globl smelt_fiber_switch\n.hidden smelt_fiber_switch\n.type sme
         "movq %rsp, (%rdi)\nmovq %rsi, %rsp\n"
         "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n"
         ".globl smelt_fiber_begin\n.hidden smelt_fiber_begin\n"
-        "smelt_fiber_begin:\nmovq %r12, %rdi\ncallq *%r13\nud2\n");
+        /* the stack pointer is a multiple of 16 before a call */
+        "smelt_fiber_begin:\nsubq $8, %rsp\nmovq %r12, %rdi\ncallq *%r13\nud2\n");
 enum { FRAME_WORDS = 8, FRAME_ARGUMENT = 3, FRAME_ENTRY = 2, FRAME_RETURN = 6 };
 #endif
 
