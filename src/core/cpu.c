@@ -143,6 +143,10 @@ int64_t smelt_last_level_cache_bytes(void)
     if (bytes <= 0) bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
 #endif
     if (bytes <= 0) bytes = (int64_t)32 << 20; /* unknown: a usual size */
+    /* A small virtual machine names the cache of its whole host, which others fill: 16 MiB a core are plenty.
+     */
+    int64_t share = (int64_t)smelt_core_count() << 24;
+    if (bytes > share) bytes = share;
     atomic_store_explicit(&cache_bytes, bytes, memory_order_relaxed);
     return bytes;
 }
