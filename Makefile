@@ -19,8 +19,7 @@ TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-r
 METAL_PACKAGES = llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
-.PHONY: all demo test bench test-cuda bench-cuda clean
-.PHONY: all demo test bench test-python wheel clean
+.PHONY: all demo test bench test-cuda bench-cuda test-python wheel clean
 all:
 	@scripts/need $(BUILD_PACKAGES)
 	@scripts/build $(BUILD) $(JOBS)
@@ -59,6 +58,7 @@ bench-cuda:
 	@cmake --preset cuda >/dev/null
 	@cmake --build --preset cuda --parallel $(JOBS)
 	@$(PYTHON) bench/cuda/attention_sweep.py build/cuda/tests/cuda/libattention_shim.so forward masks decode float32
+
 test-python:
 	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
 	@JOBS=$(JOBS) scripts/test-python $(PYTHON) build/python-venv

@@ -76,8 +76,6 @@ smelt_status smelt_cpu_moe_routing(const struct smelt_moe_routing_args *args)
     job.slot_floats = (job.slot_floats + 15) / 16 * 16;
     size_t slots = (size_t)run.slots * (size_t)job.slot_floats;
     size_t bytes = (slots + (scale ? (size_t)args->experts : 0)) * sizeof(float);
-    /* smelt_sdpa_workspace_size() says nothing of routing: a workspace that is too small is not used. */
-    if (run.stream.workspace_size < bytes) run.stream.workspace = NULL;
     void *memory;
     SMELT_TRY(smelt_scratch(&run, "moe_routing", bytes, &memory));
     job.memory = memory;

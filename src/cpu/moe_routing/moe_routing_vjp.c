@@ -143,8 +143,6 @@ smelt_status smelt_cpu_moe_routing_vjp(const struct smelt_moe_routing_vjp_args *
     job.slot_floats = (2 * args->experts + args->chosen + 15) / 16 * 16;
     size_t slots = (size_t)run.slots * (size_t)job.slot_floats * sizeof(float);
     size_t sums = args->dper_expert_scale ? (size_t)(job.blocks * args->experts) * sizeof(double) : 0;
-    /* smelt_sdpa_workspace_size() says nothing of routing: a workspace that is too small is not used. */
-    if (run.stream.workspace_size < slots + sums) run.stream.workspace = NULL;
     void *memory;
     SMELT_TRY(smelt_scratch(&run, "moe_routing_vjp", slots + sums, &memory));
     job.memory = memory;

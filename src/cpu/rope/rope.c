@@ -198,8 +198,6 @@ smelt_status smelt_cpu_rope(const struct smelt_rope_args *args)
     divide(&job, &run);
 
     size_t bytes = ((size_t)job.padded + (size_t)(run.slots * job.chunk * 2 * job.padded)) * sizeof(float);
-    /* smelt_sdpa_workspace_size() says nothing of rope: a workspace that is too small is not used. */
-    if (run.stream.workspace_size < bytes) run.stream.workspace = NULL;
     void *memory;
     SMELT_TRY(smelt_scratch(&run, args->backward ? "rope_vjp" : "rope", bytes, &memory));
     job.inverse = memory, job.tables = (float *)memory + job.padded;

@@ -84,8 +84,6 @@ smelt_status smelt_cpu_sdpa_merge(const struct smelt_sdpa_merge_args *args)
     job.slot_bytes =
         (job.chunks * (int64_t)sizeof(float) + (job.packed ? 0 : job.chunks * PIECE * item) + 63) / 64 * 64;
     size_t bytes = (size_t)run.slots * (size_t)job.slot_bytes;
-    /* smelt_sdpa_workspace_size() says nothing of the merge: a workspace that is too small is not used. */
-    if (run.stream.workspace_size < bytes) run.stream.workspace = NULL;
     void *memory;
     SMELT_TRY(smelt_scratch(&run, "sdpa_merge", bytes, &memory));
     job.memory = memory;

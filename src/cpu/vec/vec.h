@@ -6,6 +6,7 @@
  *   memory     vec_load, vec_load_part(n < width, the rest 0), vec_store, vec_store_part, vec_stream (aligned
  * to the vector, past the cache), vec_stream_fence; the dtype is a constant, and the conversion exact or to
  *              nearest even
+ *              vec_load_pair, vec_store_pair: two vectors at once, 16-bit ones in an order of their own
  *   arithmetic vec_set add sub mul div reciprocal sqrt fma(a*b+c) fnma(c-a*b) min max round; min and max give
  * the second operand where one is NaN lanes      vec_sum and vec_largest (fixed trees), vec_even/odd and
  * zip_low/high (pairs of vectors) bits       vec_int_*, vec_bits, vec_of_bits, vec_to_int (nearest),
