@@ -2,15 +2,20 @@
 /* The vocabulary of every CPU kernel: one vector of VEC_WIDTH floats, under the same names for every ISA. A
  * kernel file is compiled once per ISA with -DSMELT_VEC=<isa>, and this header brings the right words:
  *
- *   types      vf floats, vi int32, vm mask
- *   memory     vec_load, vec_load_part(n < width, the rest 0), vec_store, vec_store_part, vec_stream (aligned
- * to the vector, past the cache), vec_stream_fence; the dtype is a constant, and the conversion exact or to
- *              nearest even
- *              vec_load_pair, vec_store_pair: two vectors at once, 16-bit ones in an order of their own
- *   arithmetic vec_set add sub mul div reciprocal sqrt fma(a*b+c) fnma(c-a*b) min max round; min and max give
- * the second operand where one is NaN lanes      vec_sum and vec_largest (fixed trees), vec_even/odd and
- * zip_low/high (pairs of vectors) bits       vec_int_*, vec_bits, vec_of_bits, vec_to_int (nearest),
- * vec_from_int masks vec_less, less_equal, equal, int_equal, is_nan, mask_first, select(mask, yes, no), any
+ * - types: vf floats, vi int32, vm mask
+ *
+ * - memory: vec_load, vec_load_part (n < width, the rest 0), vec_store, vec_store_part, vec_stream (aligned
+ * to the vector, past the cache), vec_stream_fence, vec_load_pair and vec_store_pair (two vectors at once,
+ * 16-bit ones in an order of their own); the dtype is a constant, and the conversion exact or to nearest even
+ *
+ * - arithmetic: vec_set add sub mul div reciprocal sqrt fma (a*b+c) fnma (c-a*b) min max round; min and max
+ * give the second operand where one is NaN
+ *
+ * - lanes: vec_sum and vec_largest (fixed trees), vec_even/odd and zip_low/high (pairs of vectors)
+ *
+ * - bits: vec_int_*, vec_bits, vec_of_bits, vec_to_int (nearest), vec_from_int
+ *
+ * - masks: vec_less, less_equal, equal, int_equal, is_nan, mask_first, select (mask, yes, no), any
  *
  * Results that use fma differ in the last bit between ISAs, never between runs. */
 #ifndef SMELT_CPU_VEC_H
