@@ -8,6 +8,7 @@ stream or the array library's stream object. Bad values raise ValueError, things
 
 from smelt import _arrays
 from smelt._arrays import core
+from smelt.metal import metal_kernel
 
 _SILU, _GELU, _GELU_TANH = 0, 1, 2
 
@@ -27,6 +28,7 @@ __all__ = [
     "norm_add",
     "residual_norm",
     "moe_routing",
+    "metal_kernel",
 ]
 
 

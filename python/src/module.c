@@ -5,6 +5,7 @@
  * An input of an integer dtype or float64 makes a function return NotImplemented: Python casts and calls
  * again. */
 #include "buffer.h"
+#include "metal.h"
 #include "reader.h"
 
 static PyObject *py_info(PyObject *module, PyObject *none)
@@ -36,6 +37,13 @@ static PyMethodDef functions[] = {METHOD(rms_norm),
                                   METHOD(sdpa_vjp),
                                   METHOD(glu_vjp),
                                   METHOD(moe_routing_vjp),
+                                  METHOD(metal_kernel),
+                                  METHOD(metal_kernel_launch),
+                                  METHOD(metal_library),
+                                  METHOD(metal_functions),
+                                  METHOD(metal_function),
+                                  METHOD(metal_reflect),
+                                  METHOD(metal_dispatch),
                                   {"info", py_info, METH_NOARGS, NULL},
                                   {NULL, NULL, 0, NULL}};
 static PyModuleDef definition = {
@@ -52,7 +60,8 @@ PyMODINIT_FUNC PyInit__smelt(void)
               : NULL;
     Py_XDECREF(bases);
     if (!unsupported_error || PyModule_AddObjectRef(module, "UnsupportedError", unsupported_error) ||
-        !buffer_setup(module) || PyModule_AddStringConstant(module, "__version__", smelt_version())) {
+        !buffer_setup(module) || !metal_setup(module) ||
+        PyModule_AddStringConstant(module, "__version__", smelt_version())) {
         Py_DECREF(module);
         return NULL;
     }
