@@ -37,9 +37,12 @@ static smelt_status view_one(struct call *c, size_t at, const char *name, const 
     if (c->views[at].device.device_type != kDLCPU)
         return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: %s: expected memory of the CPU",
                           c->kernel->desc.name, name);
-    if (!smelt_metal_type(tensor->dtype))
-        return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: %s: Metal has no type for its elements",
-                          c->kernel->desc.name, name);
+    if (!smelt_metal_type(tensor->dtype)) {
+        static const char *const kinds[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
+        unsigned code = tensor->dtype.code;
+        return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: %s: Metal has no type for elements of %s%u",
+                          c->kernel->desc.name, name, code < 7 ? kinds[code] : "type", tensor->dtype.bits);
+    }
     return SMELT_OK;
 }
 

@@ -137,6 +137,10 @@ static size_t include_prelude(unsigned math_mode, const char **list)
 /* The rewritten text and behind it, on a line of its own, the entry point. */
 static bool build_text(const struct request *r, struct text *whole, struct text *log)
 {
+    if (*r->entry)
+        text_print(whole,
+                   "#undef $function_constant\n#define $function_constant(n) = smelt::required<n>::value\n"
+                   "#undef $optional\n#define $optional(...)\n");
     text_print(whole, "%s ", r->prefix);
     name_function_constants(r->source, r->source_length, whole);
     text_print(whole, "\n#line 1 \"");
@@ -215,7 +219,8 @@ bool precompile_prelude(unsigned math_mode, const char *path, struct text *log)
     return good;
 }
 
-static bool run_engine(const struct request *r, LLVMModuleRef module, struct text *answer, struct text *log)
+static bool run_engine(const struct request *r, LLVMModuleRef module, struct text *answer, struct text *log,
+                       bool *missing_constant)
 {
     struct target target = {0};
     struct kernel_report report = {0};
@@ -231,6 +236,7 @@ static bool run_engine(const struct request *r, LLVMModuleRef module, struct tex
                                        .scalar_accesses = report.scalar_accesses,
                                        .serial_operations = report.serial_operations};
     put(answer, KEY_REPORT, &words, sizeof words);
+    *missing_constant = report.missing_constant;
     if (good) put(answer, KEY_OBJECT, object.data, object.length);
     if (ir.data) put(answer, KEY_IR, ir.data, ir.length);
     target_close(&target);
@@ -244,7 +250,7 @@ void answer_request(char *bytes, size_t length, struct text *answer)
     struct request r;
     struct text log = {0}, whole = {0};
     struct frontend_result result = {0};
-    bool good = read_request(&r, bytes, length);
+    bool good = read_request(&r, bytes, length), missing_constant = false;
     if (!good) text_print(&log, "error: a request that is not of this version\n");
     good = good && build_text(&r, &whole, &log);
     if (good) {
@@ -253,8 +259,8 @@ void answer_request(char *bytes, size_t length, struct text *answer)
     }
     if (good && r.task.flags & TASK_REFLECT)
         put(answer, KEY_REFLECTION, result.reflection, strlen(result.reflection));
-    if (good && *r.entry) good = run_engine(&r, result.module, answer, &log);
-    uint32_t status = !good;
+    if (good && *r.entry) good = run_engine(&r, result.module, answer, &log, &missing_constant);
+    uint32_t status = missing_constant ? 2 : !good;
     put(answer, KEY_STATUS, &status, sizeof status);
     put(answer, KEY_LOG, log.data ? log.data : "", log.length);
     if (result.module) LLVMDisposeModule(result.module);
