@@ -43,8 +43,8 @@ __device__ __forceinline__ void store(char *address, uint4 v, bool streaming)
                      "r"(v.z), "r"(v.w)
                      : "memory");
     else
-        asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(address), "r"(v.x), "r"(v.y),
-                     "r"(v.z), "r"(v.w)
+        asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(address), "r"(v.x), "r"(v.y), "r"(v.z),
+                     "r"(v.w)
                      : "memory");
 }
 
@@ -158,8 +158,9 @@ __device__ __forceinline__ void locate(const smelt_walk &walk, int64_t row, int6
     for (int i = walk.axes - 1; i >= 0; i--) {
         int64_t index = row;
         if (i > 0) {
-            const int64_t rest = walk.narrow ? static_cast<uint32_t>(row) / static_cast<uint32_t>(walk.shape[i])
-                                             : row / walk.shape[i];
+            const int64_t rest = walk.narrow
+                                     ? static_cast<uint32_t>(row) / static_cast<uint32_t>(walk.shape[i])
+                                     : row / walk.shape[i];
             index = row - rest * walk.shape[i], row = rest;
         }
 #pragma unroll

@@ -49,7 +49,8 @@ static CUresult load(CUmodule *module, enum smelt_cuda_image image)
 
 static CUresult find(CUcontext context, enum smelt_cuda_image image, const char *name, CUfunction *function)
 {
-    size_t at = ((size_t)(uintptr_t)name / 8 + (size_t)image * 37 + (size_t)(uintptr_t)context / 64) % FUNCTIONS;
+    size_t at =
+        ((size_t)(uintptr_t)name / 8 + (size_t)image * 37 + (size_t)(uintptr_t)context / 64) % FUNCTIONS;
     if (known[at].context == context && known[at].name == name && known[at].image == image) {
         *function = known[at].function;
         return CUDA_SUCCESS;

@@ -8,14 +8,15 @@
 
 /* X(name): an image of CMakeLists.txt */
 #define SMELT_CUDA_IMAGE_ROWS(X)                                                                             \
-    X(norm_forward_f32) X(norm_forward_f16) X(norm_forward_bf16)                                             \
-    X(norm_vjp_f32) X(norm_vjp_f16) X(norm_vjp_bf16) X(norm_generic) X(norm_columns)
+    X(norm_forward_f32)                                                                                      \
+    X(norm_forward_f16) X(norm_forward_bf16) X(norm_vjp_f32) X(norm_vjp_f16) X(norm_vjp_bf16)                \
+        X(norm_generic) X(norm_columns)
 
 enum smelt_cuda_image {
 #define SMELT_CUDA_IMAGE_NAME(name) SMELT_IMAGE_##name,
     SMELT_CUDA_IMAGE_ROWS(SMELT_CUDA_IMAGE_NAME)
 #undef SMELT_CUDA_IMAGE_NAME
-    SMELT_CUDA_IMAGES
+        SMELT_CUDA_IMAGES
 };
 
 /* A kernel by its name, a string that lives as long as the program. */

@@ -4,8 +4,8 @@
 
 #include <limits.h>
 
-smelt_status smelt_cuda_begin(struct smelt_cuda_call *call, const char *operation, const struct smelt_run *run,
-                              const struct smelt_view *const *views, int count)
+smelt_status smelt_cuda_begin(struct smelt_cuda_call *call, const char *operation,
+                              const struct smelt_run *run, const struct smelt_view *const *views, int count)
 {
     call->operation = operation, call->run = run, call->scratch = 0;
     return smelt_cuda_enter(&call->device, views, count, operation);
@@ -14,7 +14,8 @@ smelt_status smelt_cuda_begin(struct smelt_cuda_call *call, const char *operatio
 smelt_status smelt_cuda_end(struct smelt_cuda_call *call, smelt_status status)
 {
     if (call->scratch) {
-        const CUresult freed = call->device.driver->MemFreeAsync(call->scratch, call->run->stream.cuda_stream);
+        const CUresult freed =
+            call->device.driver->MemFreeAsync(call->scratch, call->run->stream.cuda_stream);
         if (status == SMELT_OK) status = smelt_cuda_status(freed, call->operation, "scratch");
     }
     return smelt_cuda_leave(&call->device, status);
@@ -29,9 +30,9 @@ smelt_status smelt_cuda_scratch(struct smelt_cuda_call *call, size_t bytes, void
         *memory = stream->workspace;
         return SMELT_OK;
     }
-    SMELT_TRY(smelt_cuda_status(
-        call->device.driver->MemAllocAsync(&call->scratch, bytes, stream->cuda_stream), call->operation,
-        "scratch"));
+    SMELT_TRY(
+        smelt_cuda_status(call->device.driver->MemAllocAsync(&call->scratch, bytes, stream->cuda_stream),
+                          call->operation, "scratch"));
     *memory = (void *)(uintptr_t)call->scratch;
     return SMELT_OK;
 }
@@ -99,7 +100,8 @@ void smelt_walk_shift(const struct smelt_loop *loop, int64_t number, int64_t *sh
     }
 }
 
-bool smelt_walk_aligned(const struct smelt_loop *loop, int tensor, const struct smelt_view *view, int64_t bytes)
+bool smelt_walk_aligned(const struct smelt_loop *loop, int tensor, const struct smelt_view *view,
+                        int64_t bytes)
 {
     uint64_t bits = (uint64_t)(uintptr_t)view->data;
     for (int i = 0; i < loop->axes; i++) bits |= (uint64_t)loop->stride[tensor][i];

@@ -18,9 +18,10 @@ struct smelt_cuda_call {
 };
 
 /* Checks driver, card and memory; views may be NULL but for the first. */
-smelt_status smelt_cuda_begin(struct smelt_cuda_call *call, const char *operation, const struct smelt_run *run,
-                              const struct smelt_view *const *views, int count);
-/* Gives scratch back, in the order of the stream, and restores the caller's context. Returns the first failure. */
+smelt_status smelt_cuda_begin(struct smelt_cuda_call *call, const char *operation,
+                              const struct smelt_run *run, const struct smelt_view *const *views, int count);
+/* Gives scratch back, in the order of the stream, and restores the caller's context. Returns the first
+ * failure. */
 smelt_status smelt_cuda_end(struct smelt_cuda_call *call, smelt_status status);
 
 /* The caller's workspace where it is large enough, else stream-ordered memory. Once per call. */
@@ -43,7 +44,8 @@ int64_t smelt_walk_begin(smelt_walk *walk, const struct smelt_loop *loop);
 void smelt_walk_shift(const struct smelt_loop *loop, int64_t number, int64_t *shift);
 
 /* Address and strides of the walk are multiples of `bytes`, a power of 2. */
-bool smelt_walk_aligned(const struct smelt_loop *loop, int tensor, const struct smelt_view *view, int64_t bytes);
+bool smelt_walk_aligned(const struct smelt_loop *loop, int tensor, const struct smelt_view *view,
+                        int64_t bytes);
 /* Bytes between elements of the last axis; those of one element where it has no other. */
 int64_t smelt_view_step(const struct smelt_view *view);
 

@@ -60,14 +60,15 @@ __device__ __forceinline__ void exchange(const Team &team, float4 *shared, const
     if (team.cluster > 1) {
         const int warps = team.lanes / 32, block = blockIdx.x % team.cluster;
         if (lane < team.cluster) {
-            uint32_t own = static_cast<uint32_t>(__cvta_generic_to_shared(shared + block * warps + warp)), there;
+            uint32_t own = static_cast<uint32_t>(__cvta_generic_to_shared(shared + block * warps + warp)),
+                     there;
             asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(own), "r"(lane));
             asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(there), "f"(value.x),
                          "f"(value.y), "f"(value.z), "f"(value.w)
                          : "memory");
         }
-        asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" :::
-                         "memory");
+        asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::
+                         : "memory");
         return;
     }
 #endif

@@ -106,7 +106,7 @@ template <int kKind, int kVectors> __device__ __forceinline__ void forward(const
 } // namespace smelt
 
 #define SMELT_KERNEL(name, kind, vectors)                                                                    \
-    extern "C" __global__ void __launch_bounds__(SMELT_NORM_THREADS, 1)                 \
+    extern "C" __global__ void __launch_bounds__(SMELT_NORM_THREADS, 1)                                      \
         name(const __grid_constant__ smelt_norm_params p)                                                    \
     {                                                                                                        \
         smelt::forward<kind, vectors>(p);                                                                    \

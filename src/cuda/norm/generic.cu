@@ -30,9 +30,11 @@ __device__ __forceinline__ void load_piece(const smelt_norm_params &p, const Lin
     } else if (line && p.packed[t]) {
         const uint2 v = *reinterpret_cast<const uint2 *>(line + j * 2);
         if (p.type[t] == SMELT_CUDA_BF16) {
-            Vector16<SMELT_CUDA_BF16>::unpack(v.x, f[0], f[1]), Vector16<SMELT_CUDA_BF16>::unpack(v.y, f[2], f[3]);
+            Vector16<SMELT_CUDA_BF16>::unpack(v.x, f[0], f[1]),
+                Vector16<SMELT_CUDA_BF16>::unpack(v.y, f[2], f[3]);
         } else {
-            Vector16<SMELT_CUDA_F16>::unpack(v.x, f[0], f[1]), Vector16<SMELT_CUDA_F16>::unpack(v.y, f[2], f[3]);
+            Vector16<SMELT_CUDA_F16>::unpack(v.x, f[0], f[1]),
+                Vector16<SMELT_CUDA_F16>::unpack(v.y, f[2], f[3]);
         }
     } else {
 #pragma unroll
@@ -51,9 +53,11 @@ __device__ __forceinline__ void store_piece(const smelt_norm_params &p, const Li
     } else if (p.packed[t]) {
         uint2 v;
         if (p.type[t] == SMELT_CUDA_BF16)
-            v.x = Vector16<SMELT_CUDA_BF16>::pack(f[0], f[1]), v.y = Vector16<SMELT_CUDA_BF16>::pack(f[2], f[3]);
+            v.x = Vector16<SMELT_CUDA_BF16>::pack(f[0], f[1]),
+            v.y = Vector16<SMELT_CUDA_BF16>::pack(f[2], f[3]);
         else
-            v.x = Vector16<SMELT_CUDA_F16>::pack(f[0], f[1]), v.y = Vector16<SMELT_CUDA_F16>::pack(f[2], f[3]);
+            v.x = Vector16<SMELT_CUDA_F16>::pack(f[0], f[1]),
+            v.y = Vector16<SMELT_CUDA_F16>::pack(f[2], f[3]);
         *reinterpret_cast<uint2 *>(line + j * 2) = v;
     } else {
 #pragma unroll
@@ -69,7 +73,8 @@ __device__ __forceinline__ float column_at(const smelt_norm_column &column, int6
 
 /* What is normalised. */
 template <int kKind>
-__device__ __forceinline__ void values(const smelt_norm_params &p, const Lines &lines, int64_t j, float (&f)[kPiece])
+__device__ __forceinline__ void values(const smelt_norm_params &p, const Lines &lines, int64_t j,
+                                       float (&f)[kPiece])
 {
     load_piece(p, lines, SMELT_ROW_X, j, f);
     if (kKind == SMELT_NORM_OF_SUM) {

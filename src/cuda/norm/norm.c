@@ -46,7 +46,8 @@ static bool is_plain(const struct smelt_cuda_norm *job, const struct smelt_loop 
            plain_column(job->scalar, x->dtype, dim);
 }
 
-static void fill(smelt_norm_params *p, const struct smelt_cuda_norm *job, const struct smelt_loop *loop, int64_t dim)
+static void fill(smelt_norm_params *p, const struct smelt_cuda_norm *job, const struct smelt_loop *loop,
+                 int64_t dim)
 {
     p->weight = column(job->weight), p->bias = column(job->bias), p->scalar = column(job->scalar);
     p->dim = dim, p->inverse_dim = 1.0f / (float)dim;
@@ -57,15 +58,16 @@ static void fill(smelt_norm_params *p, const struct smelt_cuda_norm *job, const 
         if (!view) continue;
         p->type[t] = (int32_t)view->dtype;
         p->step[t] = smelt_view_step(view);
-        p->packed[t] = dim % 4 == 0 && p->step[t] == view->item && smelt_walk_aligned(loop, t, view, 4 * view->item);
+        p->packed[t] =
+            dim % 4 == 0 && p->step[t] == view->item && smelt_walk_aligned(loop, t, view, 4 * view->item);
     }
     if (job->view[SMELT_ROW_OUT]) p->gain_type = p->bias_type = (int32_t)job->view[SMELT_ROW_OUT]->dtype;
 }
 
 /* The launches over rows; sums of launch n begin at n * teams * dim. */
 static smelt_status run_rows(const struct smelt_cuda_call *call, const struct smelt_cuda_norm *job,
-                             const struct smelt_loop *loop, const struct smelt_cuda_grid *grid, int64_t launches,
-                             int64_t teams, smelt_norm_params *p)
+                             const struct smelt_loop *loop, const struct smelt_cuda_grid *grid,
+                             int64_t launches, int64_t teams, smelt_norm_params *p)
 {
     for (int64_t n = 0; n < launches; n++) {
         int64_t shift[SMELT_LOOP_TENSORS];
@@ -82,8 +84,10 @@ static smelt_status run_rows(const struct smelt_cuda_call *call, const struct sm
 static smelt_status run_columns(const struct smelt_cuda_call *call, const struct smelt_cuda_norm *job,
                                 smelt_norm_columns_params *p)
 {
-    struct smelt_cuda_grid grid = {SMELT_IMAGE_norm_columns, "smelt_norm_columns", (p->dim + 31) / 32, 32, 32, 1};
-    p->weight = column(job->weight), p->scalar = column(job->scalar), p->weight_offset = job->options.weight_offset;
+    struct smelt_cuda_grid grid = {
+        SMELT_IMAGE_norm_columns, "smelt_norm_columns", (p->dim + 31) / 32, 32, 32, 1};
+    p->weight = column(job->weight), p->scalar = column(job->scalar),
+    p->weight_offset = job->options.weight_offset;
     p->dweight = column(job->dweight), p->dbias = column(job->dbias), p->dscalar = column(job->dscalar);
     if (p->dim) SMELT_TRY(smelt_cuda_launch(call, &grid, p));
     if (!job->dscalar || job->dscalar->shape[0] != 1) return SMELT_OK;
@@ -99,7 +103,8 @@ static int64_t choose(const struct smelt_cuda_call *call, const struct smelt_cud
     const int type = (int)job->view[SMELT_ROW_X]->dtype;
     struct smelt_norm_plan plan = {0};
     if (plain)
-        plan = smelt_norm_plan(job, type, p->walk.rows, p->dim, device->multiprocessors, device->major >= 9 ? 8 : 1);
+        plan = smelt_norm_plan(job, type, p->walk.rows, p->dim, device->multiprocessors,
+                               device->major >= 9 ? 8 : 1);
     if (plan.vectors) {
         const int size = plan.vectors == 4 ? 2 : plan.vectors - 1;
         *grid = (struct smelt_cuda_grid){
@@ -118,8 +123,12 @@ static int64_t choose(const struct smelt_cuda_call *call, const struct smelt_cud
         if (blocks > most) blocks = most;
         if (blocks > room) blocks = room > 0 ? room : 1;
     }
-    *grid = (struct smelt_cuda_grid){SMELT_IMAGE_norm_generic, generic_names[job->gradient][job->kind], blocks,
-                                     SMELT_NORM_GENERIC_THREADS, 1, 1};
+    *grid = (struct smelt_cuda_grid){SMELT_IMAGE_norm_generic,
+                                     generic_names[job->gradient][job->kind],
+                                     blocks,
+                                     SMELT_NORM_GENERIC_THREADS,
+                                     1,
+                                     1};
     return blocks;
 }
 
@@ -156,9 +165,9 @@ static smelt_status run(struct smelt_cuda_call *call, const struct smelt_cuda_no
 smelt_status smelt_cuda_norm(const struct smelt_cuda_norm *job)
 {
     const struct smelt_view *x = job->view[SMELT_ROW_X];
-    const struct smelt_view *views[] = {x,           job->view[1], job->view[2], job->view[3],
-                                        job->view[4], job->view[5], job->weight,  job->bias,
-                                        job->scalar, job->dweight, job->dbias,   job->dscalar};
+    const struct smelt_view *views[] = {
+        x,           job->view[1], job->view[2], job->view[3], job->view[4], job->view[5],
+        job->weight, job->bias,    job->scalar,  job->dweight, job->dbias,   job->dscalar};
     const bool columns = job->dweight || job->dbias || job->dscalar;
     struct smelt_loop loop;
     struct smelt_cuda_call call;

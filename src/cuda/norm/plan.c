@@ -6,7 +6,8 @@ struct smelt_norm_tuning smelt_norm_tuning;
 
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* Threads a row, where each holds `vectors` of its `pieces`; sets the cluster, 0 where the row is too long. */
+/* Threads a row, where each holds `vectors` of its `pieces`; sets the cluster, 0 where the row is too long.
+ */
 static int lanes_for(int64_t pieces, int vectors, int most_cluster, int *cluster)
 {
     const int64_t threads = divide_up(pieces, vectors);

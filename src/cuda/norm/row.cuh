@@ -14,8 +14,8 @@ enum { kCount = Elements::kCount };
 
 /* The vectors of one thread: number v of the row's, in steps of the team. */
 template <int kVectors>
-__device__ __forceinline__ void load_row(uint4 (&raw)[kVectors], const char *row, const Team &team, int vectors,
-                                         bool valid)
+__device__ __forceinline__ void load_row(uint4 (&raw)[kVectors], const char *row, const Team &team,
+                                         int vectors, bool valid)
 {
 #pragma unroll
     for (int v = 0; v < kVectors; v++) {
@@ -29,14 +29,16 @@ template <int kKind, int kVectors> struct Row {
     enum { kOperands = kKind == SMELT_NORM_ADD_TO || kKind == SMELT_NORM_OF_SUM ? 2 : 1 };
     uint4 x[kVectors], residual[kOperands == 2 ? kVectors : 1];
 
-    __device__ __forceinline__ void load(const smelt_norm_params &p, const Team &team, int vectors, int64_t row)
+    __device__ __forceinline__ void load(const smelt_norm_params &p, const Team &team, int vectors,
+                                         int64_t row)
     {
         const bool valid = row < p.walk.rows;
         int64_t at[kOperands];
         locate(p.walk, valid ? row : 0, at);
         load_row(x, p.data[SMELT_ROW_X] + at[0], team, vectors, valid);
         if constexpr (kOperands == 2)
-            load_row(residual, p.data[SMELT_ROW_RESIDUAL] + at[1], team, vectors, valid);
+            load_row(residual, p.data[SMELT_ROW_RESIDUAL] + at[1], team, vectors,
+                     valid && p.data[SMELT_ROW_RESIDUAL]);
     }
     /* What is normalised. */
     __device__ __forceinline__ void values(int v, float (&f)[kCount]) const

@@ -62,8 +62,9 @@ struct Statistics {
 };
 
 template <int kKind, int kVectors>
-__device__ __forceinline__ Statistics statistics(const Row<kKind, kVectors> &row, const uint4 (&dout)[kVectors],
-                                                 const smelt_norm_params &p, const Team &team, int vectors,
+__device__ __forceinline__ Statistics statistics(const Row<kKind, kVectors> &row,
+                                                 const uint4 (&dout)[kVectors], const smelt_norm_params &p,
+                                                 const Team &team, int vectors,
                                                  float4 (&shared)[2][kMostWarps], int &parity)
 {
     float f[kCount], g[kCount], gain[kCount], scalar[kCount], sum[2] = {0, 0};
@@ -101,9 +102,9 @@ __device__ __forceinline__ Statistics statistics(const Row<kKind, kVectors> &row
 
 /* One vector of the gradients of the rows, and its share of the sums. */
 template <int kKind, int kVectors>
-__device__ __forceinline__ void finish(const Row<kKind, kVectors> &row, int v, const uint4 &dout, const uint4 &dsum,
-                                       const smelt_norm_params &p, const Statistics &s, int64_t at, char *dx,
-                                       char *dresidual, Sums<kKind, kVectors> &sums)
+__device__ __forceinline__ void finish(const Row<kKind, kVectors> &row, int v, const uint4 &dout,
+                                       const uint4 &dsum, const smelt_norm_params &p, const Statistics &s,
+                                       int64_t at, char *dx, char *dresidual, Sums<kKind, kVectors> &sums)
 {
     float f[kCount], g[kCount], gain[kCount], scalar[kCount], d[kCount];
     row.values(v, f);
@@ -154,7 +155,8 @@ template <int kKind, int kVectors> __device__ __forceinline__ void gradient(cons
         Row<kKind, kVectors> row;
         uint4 dout[kVectors], dsum[kKind == SMELT_NORM_OF_SUM ? kVectors : 1];
         row.load(p, team, vectors, number);
-        load_row(dout, p.data[SMELT_ROW_OUT] + at[SMELT_ROW_OUT], team, vectors, valid && p.data[SMELT_ROW_OUT]);
+        load_row(dout, p.data[SMELT_ROW_OUT] + at[SMELT_ROW_OUT], team, vectors,
+                 valid && p.data[SMELT_ROW_OUT]);
         if constexpr (kKind == SMELT_NORM_OF_SUM)
             load_row(dsum, p.data[SMELT_ROW_SUM] + at[SMELT_ROW_SUM], team, vectors,
                      valid && p.data[SMELT_ROW_SUM]);
@@ -176,7 +178,7 @@ template <int kKind, int kVectors> __device__ __forceinline__ void gradient(cons
 } // namespace smelt
 
 #define SMELT_KERNEL(name, kind, vectors)                                                                    \
-    extern "C" __global__ void __launch_bounds__(SMELT_NORM_THREADS, 1)                                  \
+    extern "C" __global__ void __launch_bounds__(SMELT_NORM_THREADS, 1)                                      \
         name(const __grid_constant__ smelt_norm_params p)                                                    \
     {                                                                                                        \
         smelt::gradient<kind, vectors>(p);                                                                   \
