@@ -9,8 +9,16 @@
 /* X(name): an image of CMakeLists.txt */
 #define SMELT_CUDA_IMAGE_ROWS(X)                                                                             \
     X(norm_forward_f32)                                                                                      \
-    X(norm_forward_f16) X(norm_forward_bf16) X(norm_vjp_f32) X(norm_vjp_f16) X(norm_vjp_bf16)                \
-        X(norm_generic) X(norm_columns)
+    X(norm_forward_f16)                                                                                      \
+    X(norm_forward_bf16)                                                                                     \
+    X(norm_vjp_f32)                                                                                          \
+    X(norm_vjp_f16)                                                                                          \
+    X(norm_vjp_bf16)                                                                                         \
+    X(norm_generic)                                                                                          \
+    X(norm_columns)                                                                                          \
+    X(glu_f32)                                                                                               \
+    X(glu_f16)                                                                                               \
+    X(glu_bf16)
 
 enum smelt_cuda_image {
 #define SMELT_CUDA_IMAGE_NAME(name) SMELT_IMAGE_##name,

@@ -66,7 +66,8 @@ static smelt_status launch(const struct smelt_cuda_call *call, const struct job 
     for (int64_t n = 0; n < launches; n++) {
         int64_t shift[SMELT_LOOP_TENSORS];
         smelt_walk_shift(loop, n, shift);
-        for (int t = 0; t < SMELT_GLU_TENSORS; t++) p.data[t] = job->view[t] ? job->view[t]->data + shift[t] : NULL;
+        for (int t = 0; t < SMELT_GLU_TENSORS; t++)
+            p.data[t] = job->view[t] ? job->view[t]->data + shift[t] : NULL;
         SMELT_TRY(smelt_cuda_launch(call, &grid, &p));
     }
     return SMELT_OK;
@@ -91,6 +92,7 @@ smelt_status smelt_cuda_glu(const struct smelt_glu_args *a)
 
 smelt_status smelt_cuda_glu_vjp(const struct smelt_glu_vjp_args *a)
 {
-    const struct job job = {"glu_vjp", a->run, {a->gate, a->up, a->dout, a->dgate, a->dup}, a->activation, true};
+    const struct job job = {
+        "glu_vjp", a->run, {a->gate, a->up, a->dout, a->dgate, a->dup}, a->activation, true};
     return run(&job);
 }

@@ -67,11 +67,13 @@ __device__ __forceinline__ void element(const smelt_glu_params &p, const int64_t
         store_element(p.data[SMELT_GLU_DUP] + at[SMELT_GLU_DUP], SMELT_TYPE, d * (g * factor));
 }
 
-template <bool kGradient, int kActivation> __device__ __forceinline__ void run_elements(const smelt_glu_params &p)
+template <bool kGradient, int kActivation>
+__device__ __forceinline__ void run_elements(const smelt_glu_params &p)
 {
     const int64_t step = static_cast<int64_t>(gridDim.x) * SMELT_GLU_THREADS;
     begin_kernel();
-    for (int64_t i = static_cast<int64_t>(blockIdx.x) * SMELT_GLU_THREADS + threadIdx.x; i < p.walk.rows; i += step) {
+    for (int64_t i = static_cast<int64_t>(blockIdx.x) * SMELT_GLU_THREADS + threadIdx.x; i < p.walk.rows;
+         i += step) {
         Operands<kGradient> operands;
         operands.find(p, i, 0);
         element<kGradient, kActivation>(p, operands.at);
@@ -130,7 +132,8 @@ __device__ __forceinline__ void run_vectors(const smelt_glu_params &p)
     }
 }
 
-template <bool kGradient, int kActivation, int kVectors> __device__ __forceinline__ void run(const smelt_glu_params &p)
+template <bool kGradient, int kActivation, int kVectors>
+__device__ __forceinline__ void run(const smelt_glu_params &p)
 {
     if constexpr (kVectors == 0)
         run_elements<kGradient, kActivation>(p);

@@ -11,14 +11,15 @@ enum { SMELT_GLU_GATE, SMELT_GLU_UP, SMELT_GLU_OUT, SMELT_GLU_DGATE, SMELT_GLU_D
 enum { SMELT_GLU_SILU, SMELT_GLU_GELU, SMELT_GLU_GELU_TANH };
 
 typedef struct smelt_glu_params {
-    smelt_walk walk; /* of rows; of elements in the generic kernels */
+    smelt_walk walk;               /* of rows; of elements in the generic kernels */
     char *data[SMELT_GLU_TENSORS]; /* NULL where absent; OUT is the cotangent in a gradient */
     int64_t length;                /* elements of a row */
     int64_t vectors;               /* of a row, the last one perhaps a part */
     int32_t streaming;
 } smelt_glu_params;
 
-/* X(kernel, activation, vectors a thread): for every type, in the image of the type. The generic ones have none. */
+/* X(kernel, activation, vectors a thread): for every type, in the image of the type. The generic ones have
+ * none. */
 #define SMELT_GLU_ROWS(X)                                                                                    \
     X(smelt_glu_silu_0, SMELT_GLU_SILU, 0)                                                                   \
     X(smelt_glu_silu_1, SMELT_GLU_SILU, 1)                                                                   \
