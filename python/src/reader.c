@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-PyObject *unsupported_error;
+PyObject *unsupported_error, *check_only;
 
 PyObject *raise_status(smelt_status status)
 {
@@ -75,6 +75,12 @@ int32_t read_small(struct reader *r, const char *name)
     return (int32_t)value;
 }
 
+static void run_nothing(void *pool, int64_t tasks, void (*task)(void *argument, int64_t index),
+                        void *argument)
+{
+    (void)pool, (void)tasks, (void)task, (void)argument;
+}
+
 /* None, an integer, or an object with cuda_stream (PyTorch) or ptr (CuPy). */
 void read_stream(struct reader *r, smelt_stream *stream)
 {
@@ -82,6 +88,11 @@ void read_stream(struct reader *r, smelt_stream *stream)
     *stream = (smelt_stream)SMELT_STREAM_INIT;
     PyObject *object = read_next(r), *value = NULL;
     if (r->failed || object == Py_None) return;
+    if (object == check_only) {
+        stream->num_threads = 2; /* one would not be asked */
+        stream->parallel_for = run_nothing;
+        return;
+    }
     if (PyLong_Check(object)) value = Py_NewRef(object);
     for (int i = 0; !value && i < 2; i++) {
         value = PyObject_GetAttrString(object, names[i]);

@@ -7,6 +7,8 @@
 #include "array.h"
 
 extern PyObject *unsupported_error; /* smelt.UnsupportedError */
+extern PyObject
+    *check_only; /* given as a stream: arguments are checked and results made, but nothing is computed */
 
 struct reader {
     struct call call;
