@@ -90,6 +90,13 @@ static const struct {
     {"uint8", {kDLUInt, 8, 1}},     {"complex64", {kDLComplex, 64, 1}},
 };
 
+const char *dtype_text(DLDataType type)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (dtypes[i].type.code == type.code && dtypes[i].type.bits == type.bits) return dtypes[i].name;
+    return "unknown";
+}
+
 static PyObject *buffer_shape(PyObject *self, void *unused)
 {
     const DLTensor *tensor = &((Buffer *)self)->storage->tensor;
@@ -102,13 +109,8 @@ static PyObject *buffer_shape(PyObject *self, void *unused)
 
 static PyObject *buffer_dtype(PyObject *self, void *unused)
 {
-    const DLDataType *type = &((Buffer *)self)->storage->tensor.dtype;
     (void)unused;
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (dtypes[i].type.code == type->code && dtypes[i].type.bits == type->bits)
-            return PyUnicode_FromString(dtypes[i].name);
-    PyErr_SetString(PyExc_SystemError, "smelt: no name for this dtype");
-    return NULL;
+    return PyUnicode_FromString(dtype_text(((Buffer *)self)->storage->tensor.dtype));
 }
 
 static void buffer_free(PyObject *self)

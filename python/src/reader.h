@@ -52,7 +52,7 @@ PyObject *cast_first(struct reader *r);
     r.arguments = arguments, r.left = count, r.failed = false;                                               \
     smelt_status status = SMELT_OK;                                                                          \
     smelt_stream s;                                                                                          \
-    call_init(&r.call);                                                                                      \
+    call_init(&r.call, count ? arguments[count - 1] : Py_None); /* the stream comes last */                  \
     (void)module
 #define RUN(expression)                                                                                      \
     if (!r.failed) {                                                                                         \
