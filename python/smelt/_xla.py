@@ -20,8 +20,17 @@ def blank(array):
 
 
 def check(operation, arrays, *rest):
-    """The results that ``_smelt.operation(*arrays, *rest)`` would have, or its exception; nothing is computed."""
-    return getattr(_smelt, operation)(*map(blank, arrays), *rest, _smelt.check_only)
+    """What ``_smelt.operation(*arrays, *rest)`` would give, as shapes and dtypes, or its exception; nothing is computed."""
+    results = getattr(_smelt, operation)(*map(blank, arrays), *rest, _smelt.check_only)
+    if isinstance(results, tuple):
+        return tuple(map(_described, results))
+    return _described(results)
+
+
+def _described(result):
+    if result is None or result is NotImplemented:
+        return result
+    return jax.ShapeDtypeStruct(result.shape, result.dtype_name)
 
 
 def call(operation, arrays, results, floats=(), integers=(), batching=None):
@@ -31,7 +40,6 @@ def call(operation, arrays, results, floats=(), integers=(), batching=None):
     work of a whole vmap, else None: then there is one call for each.
     """
     kept = [r for r in results if r is not None]
-    shapes = [jax.ShapeDtypeStruct(r.shape, r.dtype) for r in kept]
     outputs = sum(1 << i for i, r in enumerate(results) if r is not None)
     attributes = {
         "inputs": np.int64(sum(1 << i for i, a in enumerate(arrays) if a is not None)),
@@ -42,7 +50,7 @@ def call(operation, arrays, results, floats=(), integers=(), batching=None):
 
     @jax.custom_batching.custom_vmap
     def run(*arrays):
-        target = jax.ffi.ffi_call("smelt_" + operation, shapes, vmap_method="sequential")
+        target = jax.ffi.ffi_call("smelt_" + operation, kept, vmap_method="sequential")
         return tuple(target(*[a for a in arrays if a is not None], **attributes))
 
     @run.def_vmap

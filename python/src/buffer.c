@@ -129,7 +129,8 @@ static PyMethodDef methods[] = {
 };
 static PyGetSetDef properties[] = {
     {"shape", buffer_shape, NULL, "The lengths of the axes.", NULL},
-    {"dtype", buffer_dtype, NULL, "The name of the dtype.", NULL},
+    /* `dtype` would make MLX take it for a NumPy array */
+    {"dtype_name", buffer_dtype, NULL, "The name of the dtype.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {{Py_tp_methods, methods},
