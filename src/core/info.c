@@ -10,6 +10,7 @@
 
 #include "core/cpu.h"
 #include "core/parallel.h"
+#include "metal/process.h"
 
 #if defined(__x86_64__)
 #    include <cpuid.h>
@@ -60,6 +61,18 @@ static void add_processor(struct text *text)
     while (*begin == ' ') begin++;
     add(text, "\"processor\": ");
     add_string(text, begin);
+}
+
+/* The program that a first custom kernel would start. */
+static void add_compiler(struct text *text)
+{
+    const char *path = smelt_compiler_path();
+    add(text, ", \"compiler\": ");
+    if (path)
+        add_string(text, path);
+    else
+        add(text, "null");
+    add(text, ", ");
 }
 
 static void add_caches(struct text *text)
@@ -128,8 +141,7 @@ smelt_status smelt_info(char *json, size_t capacity, size_t *needed)
     add_caches(&text);
     add(&text, ", \"devices\": [], ");
     add_cache_directory(&text);
-    /* The compiler of custom kernels is a process of its own; this build comes without it. */
-    add(&text, ", \"compiler\": null, ");
+    add_compiler(&text);
     add_build(&text);
     add(&text, "}");
     if (text.length >= sizeof kept)
