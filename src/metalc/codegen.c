@@ -14,14 +14,17 @@ bool target_open(struct target *target, const char *triple, const char *cpu, con
 {
     LLVMTargetRef description;
     char *message = NULL;
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
+#if defined(__aarch64__)
     LLVMInitializeAArch64TargetInfo();
     LLVMInitializeAArch64Target();
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
+#else
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+#endif
     static bool told;
     /* neither is a parameter of its pass in 19; a loop over a private array has to unroll, however wide its
        vectors, or the array stays in memory */
