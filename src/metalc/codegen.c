@@ -9,11 +9,11 @@
 #include "abi.h"
 #include "engine.h"
 
-bool target_open(struct target *target, const char *triple, const char *cpu, const char *features,
-                 struct text *log)
+static void start_llvm(void)
 {
-    LLVMTargetRef description;
-    char *message = NULL;
+    static bool started;
+    if (started) return;
+    started = true;
 #if defined(__aarch64__)
     LLVMInitializeAArch64TargetInfo();
     LLVMInitializeAArch64Target();
@@ -25,27 +25,31 @@ bool target_open(struct target *target, const char *triple, const char *cpu, con
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
 #endif
-    static bool told;
     /* neither is a parameter of its pass in 19; a loop over a private array has to unroll, however wide its
        vectors, or the array stays in memory */
     const char *const flags[] = {"smelt-metalc", "-scalarize-load-store", "-unroll-threshold=6000"};
-    if (!told) LLVMParseCommandLineOptions(3, flags, "");
-    told = true;
+    LLVMParseCommandLineOptions(3, flags, "");
+}
+
+bool target_open(struct target *target, const char *triple, const char *cpu, const char *features,
+                 struct text *log)
+{
+    LLVMTargetRef description;
+    char *message = NULL;
+    if (target->machine && !strcmp(target->cpu, cpu) && !strcmp(target->features, features)) return true;
+    start_llvm();
+    if (target->machine) LLVMDisposeTargetMachine(target->machine);
+    free(target->cpu);
+    free(target->features);
+    *target = (struct target){strdup(cpu), strdup(features), NULL};
     if (LLVMGetTargetFromTriple(triple, &description, &message)) {
         text_print(log, "error: %s\n", message);
         LLVMDisposeMessage(message);
         return false;
     }
-    *target = (struct target){triple, cpu, features, NULL};
     target->machine = LLVMCreateTargetMachine(description, triple, cpu, features, LLVMCodeGenLevelDefault,
                                               LLVMRelocPIC, LLVMCodeModelSmall);
     return target->machine != NULL;
-}
-
-void target_close(struct target *target)
-{
-    if (target->machine) LLVMDisposeTargetMachine(target->machine);
-    target->machine = NULL;
 }
 
 static void set_attribute(LLVMValueRef function, const char *name, const char *value)

@@ -9,7 +9,7 @@
 #include "text.h"
 
 struct target {
-    const char *triple, *cpu, *features;
+    char *cpu, *features;
     LLVMTargetMachineRef machine;
 };
 
@@ -26,9 +26,9 @@ bool prepare_module(LLVMModuleRef module, LLVMValueRef entry, const struct targe
 bool run_passes(LLVMModuleRef module, const char *passes, const struct target *target, struct text *log);
 
 /* codegen.c */
+/* Leaves a target that is this one already as it is: to make one costs as much as a small kernel. */
 bool target_open(struct target *target, const char *triple, const char *cpu, const char *features,
                  struct text *log);
-void target_close(struct target *target);
 /* Turns the function `entry` of the module into a simdgroup function and writes its object; `ir`, where not
    NULL, receives the module as text at each stage. */
 bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const struct target *target,
