@@ -147,9 +147,9 @@ static bool write_object(LLVMModuleRef module, const struct target *target, stru
 
 /* After the engine: slots become registers, constant masks vanish, loops with private arrays unroll. */
 static const char finish[] =
-    "function(sroa,early-cse<memssa>,sccp,instcombine<no-verify-fixpoint>,simplifycfg,"
+    "function(sroa,early-cse<memssa>,sccp,correlated-propagation,instcombine<no-verify-fixpoint>,simplifycfg,"
     "loop-mssa(loop-rotate,licm,simple-loop-unswitch),loop(indvars,loop-deletion,loop-unroll-full),sroa,"
-    "early-cse<memssa>,instcombine<no-verify-fixpoint>,gvn,sccp,bdce,instcombine<no-verify-fixpoint>,"
+    "early-cse<memssa>,instcombine<no-verify-fixpoint>,gvn,sccp,correlated-propagation,bdce,instcombine<no-verify-fixpoint>,"
     "dse,loop-mssa(licm),simplifycfg<sink-common-insts>,loop-unroll<O2>,instcombine<no-verify-fixpoint>,"
     "loop-mssa(licm),sink,dce),globaldce";
 

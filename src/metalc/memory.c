@@ -66,7 +66,7 @@ void emit_load(struct engine *e, LLVMValueRef i)
     }
     struct shape shape = shape_at(e, pointer, e->current);
     if (shape.kind == SHAPE_UNIFORM) {
-        e->scalar_accesses++;
+        e->scalar_accesses += !e->full;
         define_scalar(e, v, clone_scalar(e, i, false), NULL);
         return;
     }
@@ -79,11 +79,11 @@ void emit_load(struct engine *e, LLVMValueRef i)
         return;
     }
     if (shape.kind != SHAPE_AFFINE || (uint64_t)shape.stride != size_of(e, LLVMTypeOf(i))) {
-        e->gather_accesses++;
+        e->gather_accesses += !e->full;
         define_vector(e, v, gather_load(e, i, vector_of(e, pointer)));
         return;
     }
-    e->vector_accesses++;
+    e->vector_accesses += !e->full;
     LLVMValueRef test = test_of(e, pointer), base = scalar_of(e, pointer);
     if (!test) {
         define_vector(e, v, contiguous_load(e, i, base));
@@ -134,7 +134,7 @@ static void store_one(struct engine *e, LLVMValueRef i)
     LLVMSetOperand(copy, 0, value);
     LLVMSetOperand(copy, 1, scalar_of(e, LLVMGetOperand(i, 1)));
     LLVMInsertIntoBuilder(e->builder, copy);
-    e->scalar_accesses++;
+    e->scalar_accesses += !e->full;
 }
 
 void emit_store(struct engine *e, LLVMValueRef i)
@@ -160,11 +160,11 @@ void emit_store(struct engine *e, LLVMValueRef i)
     }
     LLVMValueRef value = vector_of(e, stored);
     if (shape.kind != SHAPE_AFFINE || (uint64_t)shape.stride != size_of(e, LLVMTypeOf(stored))) {
-        e->gather_accesses++;
+        e->gather_accesses += !e->full;
         scatter_store(e, i, value, vector_of(e, pointer));
         return;
     }
-    e->vector_accesses++;
+    e->vector_accesses += !e->full;
     LLVMValueRef test = test_of(e, pointer), base = scalar_of(e, pointer);
     if (!test) {
         contiguous_store(e, i, value, base);
@@ -285,6 +285,6 @@ void emit_serial(struct engine *e, LLVMValueRef i)
     LLVMAddIncoming(left, incoming, from, 2);
     LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntNE, rest, LLVMConstInt(e->i32, 0, 0), ""), body, after);
     LLVMPositionBuilderAtEnd(b, after);
-    e->serial_operations++;
+    e->serial_operations += !e->full;
     if (results.count) define_vector(e, value_of(e, i), close_results(e, &results));
 }
