@@ -168,6 +168,7 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
     dump(module, "scalar", ir);
     engine_open(&e, module, source, log);
     e.rows = rows;
+    e.lanes_per_register = !strcmp(target->cpu, "skylake-avx512") ? 16 : 8;
     bool good = vectorise(&e, target);
     report->has_barrier = e.has_barrier;
     report->private_bytes = e.private_bytes;

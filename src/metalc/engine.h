@@ -110,10 +110,12 @@ struct engine {
     LLVMValueRef mask; /* of the current block, <32 x i1> */
     bool full;         /* the block is written for all lanes: nobody waits anywhere else */
     bool has_full;
-    LLVMBasicBlockRef entry;
+    bool parts; /* some branch parts lanes */
+    LLVMBasicBlockRef entry, exit;
     uint32_t vector_accesses, gather_accesses, scalar_accesses, serial_operations;
     bool has_barrier;
     LLVMValueRef second_element; /* matrix.c */
+    unsigned lanes_per_register; /* of 32 bits */
     struct text *log;
     bool failed;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, pointer, mask_type;
@@ -169,6 +171,7 @@ void private_store(struct engine *e, LLVMValueRef store, struct private_array *a
 /* simd.c, matrix.c: true when the call was one of theirs */
 bool shape_of_call(const struct engine *e, LLVMValueRef call, const char *name, struct shape *shape);
 bool emit_simd_call(struct engine *e, LLVMValueRef call, const char *name);
+bool is_matrix_call(LLVMValueRef call);
 bool emit_matrix_call(struct engine *e, LLVMValueRef call, const char *name);
 
 #endif

@@ -323,10 +323,31 @@ static void emit_both(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
     }
 }
 
+/* Whether anything depends on which lanes are active: a branch that parts them, or an access or a call with a
+   value that differs, other than the elements of a simdgroup_matrix and a thread's own variables. */
+static bool uses_masks(const struct engine *e)
+{
+    if (e->parts) return true;
+    for (uint32_t k = 0; k < e->value_count; k++) {
+        LLVMValueRef i = e->values[k].source;
+        LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
+        if (opcode != LLVMLoad && opcode != LLVMStore && opcode != LLVMAtomicRMW && opcode != LLVMCall)
+            continue;
+        bool harmless = opcode == LLVMCall
+                            ? is_matrix_call(i)
+                            : opcode != LLVMAtomicRMW && private_of(e, LLVMGetOperand(i, opcode == LLVMStore));
+        for (int n = 0; n < LLVMGetNumOperands(i) && !harmless; n++)
+            if (shape_at(e, LLVMGetOperand(i, (unsigned)n), e->values[k].block).kind != SHAPE_UNIFORM)
+                return true;
+    }
+    return false;
+}
+
 void engine_emit(struct engine *e)
 {
-    e->has_full = e->value_count <= MOST_VALUES_TWICE;
-    LLVMBasicBlockRef exit = new_block(e, "exit");
+    for (uint32_t b = 0; b < e->block_count; b++) e->parts |= e->blocks[b].divergent;
+    e->has_full = e->value_count <= MOST_VALUES_TWICE && uses_masks(e);
+    LLVMBasicBlockRef exit = e->exit = new_block(e, "exit");
     e->deferred_words = e->block_count / 64 + 1;
     for (uint32_t b = 0; b < e->block_count; b++) {
         e->blocks[b].target = new_block(e, "b");

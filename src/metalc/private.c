@@ -203,7 +203,8 @@ void private_store(struct engine *e, LLVMValueRef i, struct private_array *a)
             /* read, blend, write: unlike a masked store this can still become a register */
             LLVMValueRef old = LLVMBuildLoad2(b, part, address, "");
             LLVMSetAlignment(old, a->granule * LANES);
-            LLVMValueRef made = LLVMBuildStore(b, LLVMBuildSelect(b, e->mask, piece, old, ""), address);
+            if (e->parts) piece = LLVMBuildSelect(b, e->mask, piece, old, "");
+            LLVMValueRef made = LLVMBuildStore(b, piece, address);
             LLVMSetAlignment(made, a->granule * LANES);
         } else {
             LLVMTypeRef overloads[2] = {part, LLVMTypeOf(address)};
