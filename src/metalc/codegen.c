@@ -187,6 +187,8 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
     }
     LLVMDisposeMessage(message);
     if (!run_passes(module, finish, target, log)) return false;
+    join_strides(e.target, e.lanes_per_register * 4);
+    if (!run_passes(module, "function(early-cse,instcombine<no-verify-fixpoint>,dce)", target, log)) return false;
     dump(module, "finished", ir);
     return write_object(module, target, object, log);
 }

@@ -33,6 +33,8 @@ bool target_open(struct target *target, const char *triple, const char *cpu, con
    NULL, receives the module as text at each stage. */
 bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const struct target *target,
                     struct text *object, struct kernel_report *report, struct text *log, struct text *ir);
+/* strides.c: gathers of neighbours become wide loads and shuffles, scatters likewise. */
+void join_strides(LLVMValueRef function, unsigned register_bytes);
 /* expand.c: memcpy and the like of known length become loads and stores. */
 void expand_copies(LLVMValueRef function);
 /* layout.c */
