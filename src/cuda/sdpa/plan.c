@@ -39,6 +39,18 @@ int smelt_sdpa_same_sixteen_bits(const smelt_sdpa_params *p)
             p->mask_type == SMELT_TYPE_F32 || p->mask_type == p->type);
 }
 
+/* The kind of kernel that reads this mask in wide pieces, or 0: entries of 8 or 16 bits in lines that begin
+ * at multiples of eight of them, and nothing else that only general kernels know. */
+static int reads_ahead(const smelt_sdpa_params *p)
+{
+    if (p->mask_type == SMELT_TYPE_NONE || p->mask_type == SMELT_TYPE_F32) return 0;
+    if (p->key_mask || p->softcap != 0 || !(p->scale_log2 > 0)) return 0;
+    if (p->mask.column != 1 || ((uintptr_t)p->mask.data & 15) != 0 || p->k_length % 8 != 0 ||
+        (p->mask.batch | p->mask.head | p->mask.row) % 8 != 0)
+        return 0;
+    return p->mask_type == SMELT_TYPE_BOOL ? 2 : 3;
+}
+
 int smelt_sdpa_can(const smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card)
 {
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
@@ -47,6 +59,7 @@ int smelt_sdpa_can(const smelt_sdpa_params *p, int index, const struct smelt_sdp
         return 0;
     if (kernel->head_dim < p->head_dim || kernel->value_dim < p->value_dim) return 0;
     if (smelt_sdpa_needs_general(p) && !kernel->general) return 0;
+    if (kernel->general > 1 && kernel->general != reads_ahead(p)) return 0;
     return smelt_sdpa_can_copy(&p->k) && smelt_sdpa_can_copy(&p->v) &&
            (kernel->family == SMELT_SDPA_SPLIT || smelt_sdpa_can_copy(&p->q));
 }
@@ -77,7 +90,8 @@ static int64_t cost(const smelt_sdpa_params *p, const struct smelt_sdpa_kernel *
 
 int smelt_sdpa_choose(const smelt_sdpa_params *p, const struct smelt_sdpa_card *card)
 {
-    const int general = smelt_sdpa_needs_general(p), split = wants_split(p, card);
+    const int split = wants_split(p, card);
+    const int ahead = split ? 0 : reads_ahead(p), general = ahead ? ahead : smelt_sdpa_needs_general(p);
     int best = smelt_sdpa_kernel_count - 1;
     int64_t least = INT64_MAX;
     for (int i = 0; i < smelt_sdpa_kernel_count - 1; i++) {
@@ -124,6 +138,7 @@ size_t smelt_sdpa_plan(smelt_sdpa_params *p, int index, const struct smelt_sdpa_
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     p->splits = 1;
     p->persistent = 1;
+    p->mask_unit = kernel->general == 3 ? 1.4426950408889634f / p->scale_log2 : 0;
     /* tiles that differ in length are shared out evenly only over all heads at once */
     const int even = p->right >= SMELT_SDPA_FAR && p->left >= SMELT_SDPA_FAR;
     p->section = even ? heads_in_cache(p) : p->batch * p->heads_q;
