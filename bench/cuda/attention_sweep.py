@@ -106,7 +106,7 @@ def torch_call(backend, *a, **k):
     return call
 
 
-def tag(r): return "generic" if r.family == 2 else f"{64 * r.consumers}x{r.keys}{'c2' if r.cluster == 2 else ''}{'g' + str(r.general) if r.general else ''}"
+def tag(r): return ("generic", "float32")[r.family - 2] if r.family > 1 else f"{64 * r.consumers}x{r.keys}{'c2' if r.cluster == 2 else ''}{'g' + str(r.general) if r.general else ''}"
 
 
 only = [int(a[1:]) for a in sys.argv if a[:1] == "d" and a[1:].isdigit()]

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention in float32 (no TF32) for heads of up to 128 with rows of whole 16 bytes: as fast as the multipliers
- * allow. A block of 256 threads has 128 queries; the next keys come in while values are multiplied, and values
- * while scores are. Thread (x, y) of 16 by 16 holds rows y + 16 j, keys x + 16 i, and columns 4 x .. 4 x + 3 and
- * 64 + 4 x .. 64 + 4 x + 3: with rows of 132 numbers no two lanes of a load meet in a bank. */
+/* Attention in float32 (no TF32) for heads of up to 128 with rows of whole 16 bytes: as fast as the
+ * multipliers allow. A block of 256 threads has 128 queries; the next keys come in while values are
+ * multiplied, and values while scores are. Thread (x, y) of 16 by 16 holds rows y + 16 j, keys x + 16 i, and
+ * columns 4 x .. 4 x + 3 and 64 + 4 x .. 64 + 4 x + 3: with rows of 132 numbers no two lanes of a load meet
+ * in a bank. */
+#include "hopper.cuh"
 #include "row_end.cuh"
 
 namespace smelt
@@ -31,8 +33,8 @@ template <int kPending> __device__ __forceinline__ void copies_wait()
 
 /* Rows first .. first + kCount - 1 of one head, zeros beyond `rows` and `columns`. */
 template <int kCount, int kWidth>
-__device__ __forceinline__ void copy_rows(float (*to)[kWidth], const smelt_sdpa_view &view, int64_t base, int first,
-                                          int rows, int columns)
+__device__ __forceinline__ void copy_rows(float (*to)[kWidth], const smelt_sdpa_view &view, int64_t base,
+                                          int first, int rows, int columns)
 {
     const float *from = static_cast<const float *>(view.data) + base;
 #pragma unroll 4
@@ -57,7 +59,8 @@ template <bool kWide, bool kCareful> struct FloatAttention {
     int x, y;
     float scores[8][4], output[8][kColumns], maximum[8], sum[8];
 
-    __device__ __forceinline__ FloatAttention(const smelt_sdpa_params &p, FloatShared &shared, const FloatTile &tile)
+    __device__ __forceinline__ FloatAttention(const smelt_sdpa_params &p, FloatShared &shared,
+                                              const FloatTile &tile)
         : p(p), shared(shared), tile(tile), x(threadIdx.x % 16), y(threadIdx.x / 16)
     {
 #pragma unroll
@@ -74,11 +77,12 @@ template <bool kWide, bool kCareful> struct FloatAttention {
         for (int j = 0; j < 8; j++)
 #pragma unroll
             for (int i = 0; i < 4; i++) scores[j][i] = 0;
-#pragma unroll 2
+#pragma unroll 1
         for (int d = 0; d < p.head_dim; d += 4) {
             float4 key[4];
 #pragma unroll
-            for (int i = 0; i < 4; i++) key[i] = *reinterpret_cast<const float4 *>(&shared.key[x + 16 * i][d]);
+            for (int i = 0; i < 4; i++)
+                key[i] = *reinterpret_cast<const float4 *>(&shared.key[x + 16 * i][d]);
 #pragma unroll
             for (int j = 0; j < 8; j++) {
                 const float4 query = *reinterpret_cast<const float4 *>(&shared.query[y + 16 * j][d]);
@@ -166,7 +170,8 @@ template <bool kWide, bool kCareful> struct FloatAttention {
             for (int i = 0; i < 4; i++)
 #pragma unroll
                 for (int half = 0; half < kColumns / 4; half++) {
-                    const float4 v = *reinterpret_cast<const float4 *>(&shared.value[key + i][64 * half + 4 * x]);
+                    const float4 v =
+                        *reinterpret_cast<const float4 *>(&shared.value[key + i][64 * half + 4 * x]);
                     value[i][4 * half] = v.x, value[i][4 * half + 1] = v.y;
                     value[i][4 * half + 2] = v.z, value[i][4 * half + 3] = v.w;
                 }
@@ -262,8 +267,8 @@ __device__ __forceinline__ void attend(const smelt_sdpa_params &p, FloatShared &
 
 } // namespace smelt
 
-extern "C" __global__ __launch_bounds__(smelt::kThreads, 1) void smelt_sdpa_float32(
-    const __grid_constant__ smelt_sdpa_params p)
+extern "C" __global__
+__launch_bounds__(smelt::kThreads, 1) void smelt_sdpa_float32(const __grid_constant__ smelt_sdpa_params p)
 {
     extern __shared__ __align__(16) unsigned char memory[];
     smelt::FloatShared &shared = *reinterpret_cast<smelt::FloatShared *>(memory);
@@ -272,7 +277,8 @@ extern "C" __global__ __launch_bounds__(smelt::kThreads, 1) void smelt_sdpa_floa
     smelt::FloatTile tile = {lead / p.heads_q, lead % p.heads_q,
                              (p.m_tiles - 1 - static_cast<int>(blockIdx.x) % p.m_tiles) * smelt::kRows};
     tile.range = smelt::key_range(p, tile.batch);
-    smelt::key_tiles(tile.range, tile.first_query, min(tile.first_query + smelt::kRows, p.q_length) - 1, smelt::kKeys);
+    smelt::key_tiles(tile.range, tile.first_query, min(tile.first_query + smelt::kRows, p.q_length) - 1,
+                     smelt::kKeys);
     if (p.value_dim > 64)
         smelt::attend<true>(p, shared, tile);
     else

@@ -12,7 +12,13 @@ const struct smelt_sdpa_kernel smelt_sdpa_kernels[] = {
 #define SMELT_SPLIT(D, DV, N, S, G) {SMELT_SDPA_SPLIT, D, DV, 1, N, S, 1, G, 0},
         SMELT_SDPA_SPLITS(SMELT_SPLIT)
 #undef SMELT_SPLIT
-            {.family = SMELT_SDPA_GENERIC, .cluster = 1},
+            {.family = SMELT_SDPA_FLOAT32,
+             .head_dim = 128,
+             .value_dim = 128,
+             .consumers = 2,
+             .keys = 64,
+             .cluster = 1},
+    {.family = SMELT_SDPA_GENERIC, .cluster = 1},
 };
 const int smelt_sdpa_kernel_count = sizeof(smelt_sdpa_kernels) / sizeof(smelt_sdpa_kernels[0]);
 
@@ -51,10 +57,26 @@ static int reads_ahead(const smelt_sdpa_params *p)
     return p->mask_type == SMELT_TYPE_BOOL ? 2 : 3;
 }
 
+/* Rows of whole 16 bytes. */
+static int in_sixteens(const smelt_sdpa_view *view, int columns)
+{
+    return view->column == 1 && ((uintptr_t)view->data & 15) == 0 && columns % 4 == 0 &&
+           (view->row | view->head | view->batch) % 4 == 0;
+}
+
+static int can_float32(const smelt_sdpa_params *p)
+{
+    return p->type == SMELT_TYPE_F32 && p->q_type == p->type && p->k_type == p->type &&
+           p->v_type == p->type && p->k_length > 0 && p->value_dim > 0 && p->head_dim <= 128 &&
+           p->value_dim <= 128 && in_sixteens(&p->q, p->head_dim) && in_sixteens(&p->k, p->head_dim) &&
+           in_sixteens(&p->v, p->value_dim);
+}
+
 int smelt_sdpa_can(const smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card)
 {
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     if (kernel->family == SMELT_SDPA_GENERIC) return 1;
+    if (kernel->family == SMELT_SDPA_FLOAT32) return card->major == 9 && can_float32(p);
     if (card->major != 9 || !smelt_sdpa_same_sixteen_bits(p) || p->k_length == 0 || p->value_dim == 0)
         return 0;
     if (kernel->head_dim < p->head_dim || kernel->value_dim < p->value_dim) return 0;
@@ -96,7 +118,9 @@ int smelt_sdpa_choose(const smelt_sdpa_params *p, const struct smelt_sdpa_card *
     int64_t least = INT64_MAX;
     for (int i = 0; i < smelt_sdpa_kernel_count - 1; i++) {
         const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[i];
-        if (!smelt_sdpa_can(p, i, card) || kernel->general != general || kernel->cluster != 1) continue;
+        if (!smelt_sdpa_can(p, i, card)) continue;
+        if (kernel->family == SMELT_SDPA_FLOAT32) return i;
+        if (kernel->general != general || kernel->cluster != 1) continue;
         if ((kernel->family == SMELT_SDPA_SPLIT) != split) continue;
         const int64_t own = cost(p, kernel, card);
         if (own < least) best = i, least = own;
@@ -147,7 +171,7 @@ size_t smelt_sdpa_plan(smelt_sdpa_params *p, int index, const struct smelt_sdpa_
         return 0;
     }
     const int rows = 64 * kernel->consumers * kernel->cluster;
-    if (kernel->family == SMELT_SDPA_FORWARD) {
+    if (kernel->family == SMELT_SDPA_FORWARD || kernel->family == SMELT_SDPA_FLOAT32) {
         p->m_tiles = (p->q_length + rows - 1) / rows;
         return 0;
     }
