@@ -18,7 +18,10 @@
     X(norm_columns)                                                                                          \
     X(glu_f32)                                                                                               \
     X(glu_f16)                                                                                               \
-    X(glu_bf16)
+    X(glu_bf16)                                                                                              \
+    X(rope_f32)                                                                                              \
+    X(rope_f16)                                                                                              \
+    X(rope_bf16)
 
 enum smelt_cuda_image {
 #define SMELT_CUDA_IMAGE_NAME(name) SMELT_IMAGE_##name,
