@@ -45,11 +45,21 @@ def core(operation: str, *arrays):
         from smelt.torch import core as operators
 
         return getattr(operators, operation)
-    if module[:3] == "jax" and any(type(a).__module__[:4] == "jax." for a in arrays):
+    if module[:3] == "jax" and any(a is not None and _needs_program(a) for a in arrays):
         from smelt import jax
 
         return getattr(jax, operation)
     return getattr(_smelt, operation)
+
+
+def _needs_program(array) -> bool:
+    """Whether a JAX array goes through XLA: a tracer, or one that is not in the memory of one CPU device."""
+    if type(array).__module__[:4] == "jax.":
+        return True
+    if not hasattr(array, "devices"):  # no array of JAX: for C to name
+        return False
+    devices = array.devices()
+    return len(devices) > 1 or next(iter(devices)).platform != "cpu"
 
 
 def _load_torch():

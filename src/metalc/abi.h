@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SMELT_ABI_VERSION 1
-
 /* Fields of the table of 32-bit words, all the same for the lanes of a simdgroup. Three in a row are x, y, z.
  */
 enum smelt_word {

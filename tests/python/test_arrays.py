@@ -137,6 +137,31 @@ def test_legacy_capsules(random):
     np.testing.assert_allclose(np.from_dlpack(smelt.rms_norm(Legacy(x), None, 1e-5)), reference.rms_norm(x), atol=1e-5)
 
 
+def test_cuda_arrays_are_asked_for_with_their_stream(monkeypatch):
+    """Without a card: what CuPy is asked. Its memory is then said to be on the CPU, so that the call goes through."""
+    import types
+
+    asked = []
+    stream = types.SimpleNamespace(ptr=77)
+    cuda = types.SimpleNamespace(get_current_stream=lambda device: stream)
+    monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(cuda=cuda))
+    monkeypatch.delitem(sys.modules, "smelt._cupy", raising=False)
+
+    class Array:
+        __module__ = "cupy"
+
+        def __dlpack_device__(self):
+            return 2, 0
+
+        def __dlpack__(self, **options):
+            asked.append(options)
+            return np.ones((2, 8), np.float32).__dlpack__()
+
+    for given, expected in ((None, 77), (5, 5), (types.SimpleNamespace(ptr=9), 9), (types.SimpleNamespace(cuda_stream=0), 1)):
+        smelt.rms_norm(Array(), None, 1e-5, stream=given)
+        assert asked.pop()["stream"] == expected
+
+
 def test_nothing_leaks(library):
     x = library.array(np.ones((64, 1024), np.float32))
     w = library.array(np.ones(1024, np.float32))

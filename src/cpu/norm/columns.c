@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weights, biases and scalars as float32 columns, and copies between dtypes. */
+#include <math.h>
+
 #include "core/strided.h"
 #include "cpu/norm/driver.h"
 
+#define REPEATED_8(x) x, x, x, x, x, x, x, x
 #define REPEATED(x)                                                                                          \
     {                                                                                                        \
-        x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x                                                       \
+        REPEATED_8(x), REPEATED_8(x), REPEATED_8(x), REPEATED_8(x)                                           \
     }
 static const _Alignas(64) float ones[SMELT_NORM_WIDEST] = REPEATED(1.0f);
 static const _Alignas(64) float negative_zeros[SMELT_NORM_WIDEST] = REPEATED(-0.0f);
@@ -36,6 +39,7 @@ struct smelt_norm_column smelt_norm_column(struct smelt_norm_arena *arena, const
                                            struct smelt_norm_column absent)
 {
     if (!view) return absent;
+    if (offset != offset) offset = NAN; /* whatever its bits: the kernels round numbers of their dtypes */
     int64_t n = view->shape[0];
     bool single = n == 1 && dim != 1, packed = n == 1 || view->stride[0] == 1;
     bool same = offset == 0 && (dtype == SMELT_F32 || dtype == view->dtype);

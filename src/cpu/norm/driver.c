@@ -33,11 +33,14 @@ void smelt_norm_plan_init(struct smelt_norm_plan *plan, const struct smelt_norm_
         room += (plan->dim * smelt_dtype_size(plan->dtype[k]) + 63) & ~(int64_t)63;
     }
     plan->row = room;
-    if (job->row) room += (plan->dim * 4 + 63) & ~(int64_t)63;
+    int64_t row_step = (plan->dim + 15) & ~(int64_t)15;
+    if (job->row) room += row_step * 4 * smelt_norm_group(plan->dim);
     plan->slot_size = room;
     smelt_run_limit(&plan->run, bytes);
-    plan->rows = (struct smelt_norm_rows){
-        .dim = plan->dim, .eps = job->options.eps, .stream = written > plan->run.llc_bytes};
+    plan->rows = (struct smelt_norm_rows){.dim = plan->dim,
+                                          .row_step = row_step,
+                                          .eps = job->options.eps,
+                                          .stream = written > plan->run.llc_bytes};
 }
 
 /* The product of weight and scalar serves gradients; forward the scalar follows by itself. */

@@ -19,13 +19,21 @@ enum smelt_norm_operand {
     SMELT_NORM_DRESIDUAL,
     SMELT_NORM_OPERANDS,
 };
-enum { SMELT_NORM_WIDEST = 16 }; /* floats of the widest vector */
+enum { SMELT_NORM_WIDEST = 32 }; /* floats that a kernel takes at once, at most */
 
 /* Element i of a column is values[i & mask]: mask -1, or 0 for SMELT_NORM_WIDEST times the same value. */
 struct smelt_norm_column {
     const float *values;
     int64_t mask;
 };
+
+/* Short rows are worked on in groups, so that the statistics of one do not wait for those of another. */
+enum { SMELT_NORM_GROUP = 4 };
+static inline int64_t smelt_norm_group(int64_t dim)
+{
+    const int64_t fit = 2048 / dim; /* elements that the first level of the cache holds beside the rest */
+    return fit < 1 ? 1 : fit < SMELT_NORM_GROUP ? fit : SMELT_NORM_GROUP;
+}
 
 /* Rows as a kernel gets them: elements of a row are neighbours, rows stand `step` bytes apart. */
 struct smelt_norm_rows {
@@ -35,8 +43,9 @@ struct smelt_norm_rows {
     struct smelt_norm_column gain;  /* weight + offset, or 1; in a gradient times the scalar */
     struct smelt_norm_column scale; /* scalar, or 1 */
     struct smelt_norm_column shift; /* bias, or -0 */
-    float *row;                     /* room for one row */
-    float *by_norm, *by_dout;       /* gradients: sums over rows, added to, or NULL; see smelt_norm_vjp() */
+    float *row;                     /* room for a group of rows, `row_step` floats apart */
+    int64_t row_step;
+    float *by_norm, *by_dout; /* gradients: sums over rows, added to, or NULL; see smelt_norm_vjp() */
     float eps;
     bool stream; /* write past the cache */
 };

@@ -212,7 +212,8 @@ template <class L> struct Consumer {
             if (p.lse && lane() % 4 == 0 && exists)
                 p.lse[batch * p.lse_batch + head * p.lse_head + query * p.lse_row] = end.lse;
         }
-        store_output<typename L::Element, L::kValueDim>(p, output, factor, lines, lane());
+        store_output<typename L::Element, L::kValueDim>(output, factor, lines, p.value_dim, p.out.column,
+                                                        lane());
     }
 
     __device__ __forceinline__ void finish(const Work &work)

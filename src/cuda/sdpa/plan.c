@@ -18,13 +18,12 @@ const int smelt_sdpa_kernel_count = sizeof(smelt_sdpa_kernels) / sizeof(smelt_sd
 
 enum { kGenericRows = 64, kMostSplits = 256 }; /* the latter as in merge.cu */
 
-static int needs_general(const smelt_sdpa_params *p)
+int smelt_sdpa_needs_general(const smelt_sdpa_params *p)
 {
     return p->mask_type != SMELT_TYPE_NONE || p->key_mask || p->softcap != 0 || !(p->scale_log2 > 0);
 }
 
-/* What the copy engine can fetch: columns together, everything else in steps of 16 bytes. */
-static int can_copy(const smelt_sdpa_view *view)
+int smelt_sdpa_can_copy(const smelt_sdpa_view *view)
 {
     const int64_t most = (int64_t)1 << 38;
     return view->column == 1 && ((uintptr_t)view->data & 15) == 0 && view->row >= 0 && view->head >= 0 &&
@@ -32,7 +31,7 @@ static int can_copy(const smelt_sdpa_view *view)
            view->head < most && view->batch < most && view->row > 0;
 }
 
-static int same_sixteen_bits(const smelt_sdpa_params *p)
+int smelt_sdpa_same_sixteen_bits(const smelt_sdpa_params *p)
 {
     return (p->type == SMELT_TYPE_F16 || p->type == SMELT_TYPE_BF16) && p->q_type == p->type &&
            p->k_type == p->type && p->v_type == p->type &&
@@ -44,10 +43,12 @@ int smelt_sdpa_can(const smelt_sdpa_params *p, int index, const struct smelt_sdp
 {
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     if (kernel->family == SMELT_SDPA_GENERIC) return 1;
-    if (card->major != 9 || !same_sixteen_bits(p) || p->k_length == 0 || p->value_dim == 0) return 0;
+    if (card->major != 9 || !smelt_sdpa_same_sixteen_bits(p) || p->k_length == 0 || p->value_dim == 0)
+        return 0;
     if (kernel->head_dim < p->head_dim || kernel->value_dim < p->value_dim) return 0;
-    if (needs_general(p) && !kernel->general) return 0;
-    return can_copy(&p->k) && can_copy(&p->v) && (kernel->family == SMELT_SDPA_SPLIT || can_copy(&p->q));
+    if (smelt_sdpa_needs_general(p) && !kernel->general) return 0;
+    return smelt_sdpa_can_copy(&p->k) && smelt_sdpa_can_copy(&p->v) &&
+           (kernel->family == SMELT_SDPA_SPLIT || smelt_sdpa_can_copy(&p->q));
 }
 
 /* Few queries, or so few tiles that most of the card would idle while keys are long. */
@@ -76,7 +77,7 @@ static int64_t cost(const smelt_sdpa_params *p, const struct smelt_sdpa_kernel *
 
 int smelt_sdpa_choose(const smelt_sdpa_params *p, const struct smelt_sdpa_card *card)
 {
-    const int general = needs_general(p), split = wants_split(p, card);
+    const int general = smelt_sdpa_needs_general(p), split = wants_split(p, card);
     int best = smelt_sdpa_kernel_count - 1;
     int64_t least = INT64_MAX;
     for (int i = 0; i < smelt_sdpa_kernel_count - 1; i++) {
