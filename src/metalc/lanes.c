@@ -45,7 +45,10 @@ LLVMBasicBlockRef new_block(struct engine *e, const char *name)
 
 LLVMValueRef entry_slot(struct engine *e, LLVMTypeRef type, const char *name)
 {
-    return LLVMBuildAlloca(e->slots, type, name);
+    LLVMValueRef slot = LLVMBuildAlloca(e->slots, type, name);
+    if (LLVMGetTypeKind(type) == LLVMVectorTypeKind && e->vector_slot_count < MOST_VECTOR_SLOTS)
+        e->vector_slots[e->vector_slot_count++] = slot;
+    return slot;
 }
 
 LLVMValueRef call_intrinsic(struct engine *e, const char *name, LLVMTypeRef *overloads,

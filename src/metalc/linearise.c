@@ -374,8 +374,7 @@ void engine_emit(struct engine *e)
         e->blocks[b].deferred = must_allocate(e->deferred_words, sizeof(uint64_t));
         e->blocks[b].mask_slot = entry_slot(e, e->mask_type, "mask");
     }
-    LLVMBasicBlockRef start = new_block(e, "start");
-    LLVMPositionBuilderAtEnd(e->builder, start);
+    open_simdgroups(e);
     for (uint32_t b = 1; b < e->block_count; b++)
         LLVMBuildStore(e->builder, no_lanes(e), e->blocks[b].mask_slot);
     LLVMBuildStore(e->builder, e->mask, e->blocks[0].mask_slot);
@@ -386,7 +385,5 @@ void engine_emit(struct engine *e)
         LLVMBuildBr(e->builder, e->blocks[0].target);
     for (uint32_t b = 0; b < e->block_count && !e->failed; b++) emit_both(e, b, exit);
     LLVMPositionBuilderAtEnd(e->builder, exit);
-    LLVMBuildRetVoid(e->builder);
-    LLVMPositionBuilderAtEnd(e->slots, e->entry);
-    LLVMBuildBr(e->slots, start);
+    close_simdgroups(e);
 }
