@@ -241,7 +241,8 @@ static bool run_engine(const struct request *r, LLVMModuleRef module, struct tex
                                        .vector_accesses = report.vector_accesses,
                                        .gather_accesses = report.gather_accesses,
                                        .scalar_accesses = report.scalar_accesses,
-                                       .serial_operations = report.serial_operations};
+                                       .serial_operations = report.serial_operations,
+                                       .has_loop = report.has_loop};
     put(answer, KEY_REPORT, &words, sizeof words);
     *missing_constant = report.missing_constant;
     if (good) put(answer, KEY_OBJECT, object.data, object.length);

@@ -75,10 +75,6 @@ static void open_function(struct engine *e, const struct target *target)
     e->simdgroup = LLVMGetParam(e->target, 0);
     e->entry = LLVMAppendBasicBlockInContext(e->context, e->target, "entry");
     LLVMPositionBuilderAtEnd(e->slots, e->entry);
-    LLVMValueRef at = LLVMConstInt(e->i64, SMELT_ACTIVE_OFFSET, 0);
-    LLVMValueRef address = LLVMBuildGEP2(e->slots, e->i8, e->simdgroup, &at, 1, "");
-    LLVMValueRef active = LLVMBuildLoad2(e->slots, e->i32, address, "active");
-    e->mask = LLVMBuildBitCast(e->slots, active, e->mask_type, "");
 }
 
 static void engine_open(struct engine *e, LLVMModuleRef module, LLVMValueRef source, struct text *log)
@@ -174,6 +170,7 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
     bool good = vectorise(&e, target);
     report->has_barrier = e.has_barrier;
     report->private_bytes = e.private_bytes;
+    report->has_loop = e.has_loop;
     report->vector_accesses = e.vector_accesses;
     report->gather_accesses = e.gather_accesses;
     report->scalar_accesses = e.scalar_accesses;

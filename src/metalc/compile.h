@@ -16,7 +16,7 @@ struct target {
 struct kernel_report {
     uint64_t threadgroup_bytes; /* of the kernel's own variables */
     uint64_t private_bytes;     /* of stack that its thread variables need */
-    bool has_barrier;
+    bool has_barrier, has_loop;
     bool missing_constant; /* why there is no object */
     uint32_t vector_accesses, gather_accesses, scalar_accesses, serial_operations;
 };

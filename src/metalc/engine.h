@@ -12,7 +12,7 @@
 #include <llvm-c/Target.h>
 #include "text.h"
 
-enum { LANES = 32 };
+enum { LANES = 32, MOST_VECTOR_SLOTS = 1024 };
 #define NO_BLOCK UINT32_MAX
 
 /* How a value differs between the lanes of a simdgroup, from the least to the most. */
@@ -111,9 +111,13 @@ struct engine {
     bool full;         /* the block is written for all lanes: nobody waits anywhere else */
     bool has_full;
     bool parts; /* some branch parts lanes */
-    LLVMBasicBlockRef entry, exit;
+    LLVMBasicBlockRef entry, before, begin, start, exit; /* begin: of a simdgroup, where a loop comes back to */
     uint32_t vector_accesses, gather_accesses, scalar_accesses, serial_operations;
     bool has_barrier;
+    bool has_loop; /* over the simdgroups of a threadgroup */
+    LLVMValueRef index_slot, position_slots[3];
+    LLVMValueRef vector_slots[MOST_VECTOR_SLOTS]; /* what no simdgroup may hand on to the next */
+    uint32_t vector_slot_count;
     LLVMValueRef second_element; /* matrix.c */
     unsigned lanes_per_register; /* of 32 bits */
     struct text *log;
@@ -140,6 +144,12 @@ void part_lanes(struct engine *e, uint32_t index, LLVMValueRef *lanes, LLVMBasic
 void part_full_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit);
 LLVMBasicBlockRef full_target(struct engine *e, uint32_t to, LLVMBasicBlockRef exit);
 LLVMValueRef is_full(struct engine *e, LLVMValueRef mask);
+/* simdgroups.c: the loop over simdgroups around a kernel */
+void open_simdgroups(struct engine *e);
+void close_simdgroups(struct engine *e);
+LLVMValueRef load_field(struct engine *e, LLVMTypeRef type, uint64_t offset, unsigned alignment);
+LLVMValueRef load_word(struct engine *e, unsigned word);
+void mark_invariant(struct engine *e, LLVMValueRef load);
 /* lanes.c */
 void emit_instruction(struct engine *e, LLVMValueRef instruction);
 LLVMValueRef scalar_of(struct engine *e, LLVMValueRef operand);

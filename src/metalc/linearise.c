@@ -8,6 +8,7 @@
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
+#include <llvm-c/DebugInfo.h>
 
 /* Larger kernels are written once, under masks: twice would take twice as long to compile. */
 enum { MOST_VALUES_TWICE = 12000 };
@@ -197,11 +198,29 @@ static void branch_uniformly(struct engine *e, uint32_t index, bool certain, LLV
     free(ways);
 }
 
-/* What the source says about a loop goes to the branch that closes it. */
+/* A loop that need not be fast: its full version is what runs, and code takes time to compile. */
+static void forbid_unrolling(struct engine *e, LLVMValueRef branch)
+{
+    static const char name[] = "llvm.loop.unroll.disable";
+    LLVMMetadataRef text = LLVMMDStringInContext2(e->context, name, sizeof name - 1);
+    LLVMMetadataRef parts[2] = {LLVMTemporaryMDNode(e->context, NULL, 0),
+                                LLVMMDNodeInContext2(e->context, &text, 1)};
+    LLVMMetadataRef whole = LLVMMDNodeInContext2(e->context, parts, 2);
+    LLVMMetadataReplaceAllUsesWith(parts[0], whole); /* a loop's node begins with itself */
+    LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(e->context, "llvm.loop", 9),
+                    LLVMMetadataAsValue(e->context, whole));
+}
+
+/* What the source says about a loop goes to the branch that closes it. Private arrays become registers only
+   when all loops over them unroll. */
 static void hint_loop(struct engine *e, uint32_t latch, LLVMValueRef branch)
 {
     uint32_t header = e->edges[e->blocks[latch].first_edge].to;
     unsigned kind = LLVMGetMDKindIDInContext(e->context, "llvm.loop", 9);
+    if (e->has_full && !e->full && e->private_count == 0) {
+        forbid_unrolling(e, branch);
+        return;
+    }
     for (uint32_t x = latch; x-- > 0 && x + 1 > header;) {
         if (!e->blocks[x].source) continue;
         LLVMValueRef hint = LLVMGetMetadata(LLVMGetBasicBlockTerminator(e->blocks[x].source), kind);
@@ -355,8 +374,7 @@ void engine_emit(struct engine *e)
         e->blocks[b].deferred = must_allocate(e->deferred_words, sizeof(uint64_t));
         e->blocks[b].mask_slot = entry_slot(e, e->mask_type, "mask");
     }
-    LLVMBasicBlockRef start = new_block(e, "start");
-    LLVMPositionBuilderAtEnd(e->builder, start);
+    open_simdgroups(e);
     for (uint32_t b = 1; b < e->block_count; b++)
         LLVMBuildStore(e->builder, no_lanes(e), e->blocks[b].mask_slot);
     LLVMBuildStore(e->builder, e->mask, e->blocks[0].mask_slot);
@@ -367,7 +385,5 @@ void engine_emit(struct engine *e)
         LLVMBuildBr(e->builder, e->blocks[0].target);
     for (uint32_t b = 0; b < e->block_count && !e->failed; b++) emit_both(e, b, exit);
     LLVMPositionBuilderAtEnd(e->builder, exit);
-    LLVMBuildRetVoid(e->builder);
-    LLVMPositionBuilderAtEnd(e->slots, e->entry);
-    LLVMBuildBr(e->slots, start);
+    close_simdgroups(e);
 }

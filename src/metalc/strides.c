@@ -9,10 +9,10 @@
 
 enum { MOST_MEMBERS = 8, MOST_OPEN = 64 };
 
-/* base + offset + lane * stride, bytes */
+/* base + index * scale + offset + lane * stride, bytes */
 struct address {
-    LLVMValueRef base;
-    int64_t offset, stride;
+    LLVMValueRef base, index; /* index: NULL where there is none */
+    int64_t scale, offset, stride;
 };
 
 struct access {
@@ -60,20 +60,43 @@ static LLVMValueRef splat_source(LLVMValueRef v)
     return LLVMIsAInsertElementInst(insert) ? LLVMGetOperand(insert, 1) : NULL;
 }
 
-/* Takes constant steps off a pointer until something is left that is the same for all lanes. */
+/* The index as something plus a constant. */
+static LLVMValueRef read_index(LLVMValueRef index, int64_t *constant)
+{
+    bool sum = LLVMIsAInstruction(index) &&
+               (LLVMGetInstructionOpcode(index) == LLVMAdd ||
+                (LLVMGetInstructionOpcode(index) == LLVMOr && LLVMGetIsDisjoint(index)));
+    *constant = 0;
+    if (!sum || !LLVMIsAConstantInt(LLVMGetOperand(index, 1))) return index;
+    *constant = LLVMConstIntGetSExtValue(LLVMGetOperand(index, 1));
+    return LLVMGetOperand(index, 0);
+}
+
+/* Takes constant steps, and one step that is the same for all lanes, off a pointer until something is left that
+   is the same for all lanes, too. */
 static bool read_address(const struct strides *s, LLVMValueRef pointer, struct address *a)
 {
-    *a = (struct address){pointer, 0, 0};
+    *a = (struct address){.base = pointer};
     while (LLVMIsAGetElementPtrInst(a->base) && LLVMGetNumOperands(a->base) == 2) {
+        LLVMValueRef index = LLVMGetOperand(a->base, 1);
         int64_t first, step,
             size = (int64_t)LLVMABISizeOfType(s->layout, LLVMGetGEPSourceElementType(a->base));
-        if (!constant_lanes(LLVMGetOperand(a->base, 1), &first, &step)) break;
+        if (!constant_lanes(index, &first, &step)) {
+            if (a->index || LLVMTypeOf(index) != LLVMInt64TypeInContext(s->context)) break;
+            a->index = read_index(index, &first);
+            a->scale = size, step = 0;
+        }
         a->offset += first * size, a->stride += step * size;
         a->base = LLVMGetOperand(a->base, 0);
         LLVMValueRef one = splat_source(a->base);
         if (one) a->base = one;
     }
     return LLVMGetTypeKind(LLVMTypeOf(a->base)) == LLVMPointerTypeKind;
+}
+
+static bool same_stretch(const struct address *a, const struct address *b)
+{
+    return a->base == b->base && a->index == b->index && a->scale == b->scale && a->stride == b->stride;
 }
 
 static const char *intrinsic_name(LLVMValueRef i)
@@ -155,7 +178,12 @@ static void put_together(struct strides *s, LLVMValueRef *v, unsigned count, uns
 
 static LLVMValueRef place(struct strides *s, const struct access *a, uint64_t bytes)
 {
-    LLVMValueRef at = LLVMConstInt(LLVMInt64TypeInContext(s->context), (uint64_t)a->at.offset + bytes, 1);
+    LLVMTypeRef i64 = LLVMInt64TypeInContext(s->context);
+    LLVMValueRef at = LLVMConstInt(i64, (uint64_t)a->at.offset + bytes, 1);
+    if (a->at.index) {
+        LLVMValueRef scale = LLVMConstInt(i64, (uint64_t)a->at.scale, 1);
+        at = LLVMBuildAdd(s->builder, LLVMBuildMul(s->builder, a->at.index, scale, ""), at, "");
+    }
     return LLVMBuildGEP2(s->builder, LLVMInt8TypeInContext(s->context), a->at.base, &at, 1, "");
 }
 
@@ -215,7 +243,7 @@ static struct access *find_member(struct strides *s, const struct access *a, int
 {
     for (unsigned k = 0; k < s->count; k++) {
         struct access *b = &s->open[k];
-        if (!b->done && b->at.base == a->at.base && b->at.stride == a->at.stride && b->element == a->element &&
+        if (!b->done && same_stretch(&b->at, &a->at) && b->element == a->element &&
             b->at.offset == a->at.offset + offset)
             return b;
     }
@@ -237,7 +265,7 @@ static void close_accesses(struct strides *s)
         if (found < members) continue;
         if (!s->stores) /* the first of the group: addresses are known there */
             for (unsigned n = 0; n < s->count; n++)
-                if (s->open[n].at.base == group[0]->at.base && s->open[n].at.stride == group[0]->at.stride) {
+                if (same_stretch(&s->open[n].at, &group[0]->at)) {
                     LLVMPositionBuilderBefore(s->builder, s->open[n].call);
                     break;
                 }
@@ -279,8 +307,7 @@ static bool may_overlap(const struct strides *s, const struct access *a)
     for (unsigned k = 0; k < s->count; k++) {
         const struct access *b = &s->open[k];
         int64_t distance = b->at.offset - a->at.offset;
-        if (b->at.base != a->at.base || b->at.stride != a->at.stride || b->element != a->element ||
-            distance % (int64_t)a->size != 0 || distance == 0 || distance >= a->at.stride ||
+        if (!same_stretch(&b->at, &a->at) || b->element != a->element || distance % (int64_t)a->size != 0 || distance == 0 || distance >= a->at.stride ||
             -distance >= a->at.stride)
             return true;
     }
