@@ -7,6 +7,7 @@
 #include "buffer.h"
 #include "metal.h"
 #include "reader.h"
+#include "xla.h"
 
 static PyObject *py_info(PyObject *module, PyObject *none)
 {
@@ -37,6 +38,8 @@ static PyMethodDef functions[] = {METHOD(rms_norm),
                                   METHOD(sdpa_vjp),
                                   METHOD(glu_vjp),
                                   METHOD(moe_routing_vjp),
+                                  {"blank", (PyCFunction)(void (*)(void))py_blank, METH_FASTCALL, NULL},
+                                  {"xla_targets", py_xla_targets, METH_NOARGS, NULL},
                                   METHOD(metal_kernel),
                                   METHOD(metal_kernel_launch),
                                   METHOD(metal_library),
@@ -60,8 +63,9 @@ PyMODINIT_FUNC PyInit__smelt(void)
               : NULL;
     Py_XDECREF(bases);
     if (!unsupported_error || PyModule_AddObjectRef(module, "UnsupportedError", unsupported_error) ||
-        !buffer_setup(module) || !metal_setup(module) ||
-        PyModule_AddStringConstant(module, "__version__", smelt_version())) {
+        !(check_only = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type)) ||
+        PyModule_AddObjectRef(module, "check_only", check_only) || !buffer_setup(module) ||
+        !metal_setup(module) || PyModule_AddStringConstant(module, "__version__", smelt_version())) {
         Py_DECREF(module);
         return NULL;
     }

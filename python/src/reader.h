@@ -7,6 +7,8 @@
 #include "array.h"
 
 extern PyObject *unsupported_error; /* smelt.UnsupportedError */
+extern PyObject
+    *check_only; /* given as a stream: arguments are checked and results made, but nothing is computed */
 
 struct reader {
     struct call call;
@@ -50,7 +52,7 @@ PyObject *cast_first(struct reader *r);
     r.arguments = arguments, r.left = count, r.failed = false;                                               \
     smelt_status status = SMELT_OK;                                                                          \
     smelt_stream s;                                                                                          \
-    call_init(&r.call);                                                                                      \
+    call_init(&r.call, count ? arguments[count - 1] : Py_None); /* the stream comes last */                  \
     (void)module
 #define RUN(expression)                                                                                      \
     if (!r.failed) {                                                                                         \

@@ -117,14 +117,9 @@ static void add_cache_directory(struct text *text)
 static void add_build(struct text *text)
 {
 #if defined(__clang__)
-    add(text, "\"built_with\": \"clang %d.%d.%d\", ", __clang_major__, __clang_minor__, __clang_patchlevel__);
+    add(text, "\"built_with\": \"clang %d.%d.%d\"", __clang_major__, __clang_minor__, __clang_patchlevel__);
 #else
-    add(text, "\"built_with\": \"gcc %d.%d.%d\", ", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
-#endif
-#ifdef _OPENMP
-    add(text, "\"openmp\": true");
-#else
-    add(text, "\"openmp\": false");
+    add(text, "\"built_with\": \"gcc %d.%d.%d\"", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 #endif
 }
 
