@@ -147,7 +147,7 @@ FUNCTION(metal_kernel_launch)
     smelt_kernel *kernel = handle_of(arguments[0], kernel_name);
     struct launch *l = kernel ? malloc(sizeof *l) : NULL;
     if (!l) return kernel ? PyErr_NoMemory() : NULL;
-    call_init(&l->call);
+    call_init(&l->call, arguments[10]);
     l->launch = (struct smelt_kernel_launch)SMELT_KERNEL_LAUNCH_INIT;
     l->launch.inputs = l->inputs, l->launch.outputs = l->outputs, l->launch.template_arguments = l->templates;
     l->failed = false;

@@ -175,7 +175,7 @@ FUNCTION(metal_dispatch)
     smelt_metal_function *function = handle_of(arguments[0], function_name);
     struct dispatch *d = function ? malloc(sizeof *d) : NULL;
     if (!d) return function ? PyErr_NoMemory() : NULL;
-    call_init(&d->call);
+    call_init(&d->call, arguments[7]);
     d->launch = (smelt_metal_launch)SMELT_METAL_LAUNCH_INIT;
     d->launch.buffers = d->buffers, d->launch.bytes = d->bytes, d->launch.threadgroup_memory = d->memory;
     d->launch.grid_in_threadgroups = PyObject_IsTrue(arguments[6]);
