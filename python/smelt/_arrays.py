@@ -36,9 +36,9 @@ def astype(array, name: str):
 
 
 def core(operation: str, *arrays):
-    """The function that computes: the C one, or that of torch's operators or of JAX where gradients or tracing ask for it.
+    """The function that computes: the C one, that of torch's operators or of JAX where gradients or tracing ask for it, or MLX's.
 
-    ``arrays`` are those that can carry a gradient. Nothing of torch or JAX is imported for arrays of other libraries.
+    ``arrays`` are those that can carry a gradient. Nothing of these libraries is imported for arrays of others.
     """
     module = type(arrays[0]).__module__
     if module[:5] == "torch" and (_needs_operators or _load_torch())(arrays):
@@ -49,6 +49,10 @@ def core(operation: str, *arrays):
         from smelt import jax
 
         return getattr(jax, operation)
+    if module[:3] == "mlx":
+        from smelt import mlx
+
+        return getattr(mlx, operation)
     return getattr(_smelt, operation)
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention."""
 
+import operator
+
 from smelt import _arrays
 from smelt._arrays import core
 
@@ -10,11 +12,13 @@ def _window(window):
         return -1, -1
     if isinstance(window, tuple) and len(window) == 2:
         return window
-    if not hasattr(window, "__index__"):
-        raise TypeError(f"sdpa: window: expected None, an integer or a pair of integers, got {window!r}")
-    if window < 1:
-        raise ValueError(f"sdpa: window: expected a positive number of keys, got {window}")
-    return window.__index__() - 1, -1
+    try:
+        keys = operator.index(window)
+    except (TypeError, RuntimeError, ValueError):
+        raise TypeError(f"sdpa: window: expected None, an integer or a pair of integers, got {window!r}") from None
+    if keys < 1:
+        raise ValueError(f"sdpa: window: expected a positive number of keys, got {keys}")
+    return keys - 1, -1
 
 
 def sdpa(
@@ -73,12 +77,13 @@ def sdpa(
 
     def run(q, k, v, sinks, mask):
         return core("sdpa", q, k, v, mask, sinks, key_mask, kv_lengths, kv_offsets)(
-            q, k, v, scale, causal, kv_offset, left, right, softcap or 0.0, mask, key_mask, sinks, kv_lengths, kv_offsets,
+            q, k, v, scale, causal, kv_offset, left, right, 0.0 if softcap is None else softcap, mask, key_mask, sinks, kv_lengths, kv_offsets,
             return_lse, out, stream,
         )  # fmt: skip
 
     if mask is not None:
-        _arrays.expect_array("sdpa", "mask", mask)
+        for name, array in (("q", q), ("k", k), ("v", v), ("mask", mask)):
+            _arrays.expect_array("sdpa", name, array)
     if mask is not None and "int" in _arrays.dtype_name(mask):  # MLX adds integer masks, as numbers
         mask = _arrays.astype(mask, _arrays.promotion("sdpa", (q, k, v)))
     result = run(q, k, v, sinks, mask)
@@ -148,8 +153,9 @@ def scaled_dot_product_attention(q, k, v, *, scale, mask=None, sinks=None, force
     if causal and mask not in ("causal", ""):
         raise ValueError(f"scaled_dot_product_attention: mask: expected None, 'causal' or an array, got {mask!r}")
     causal, mask = causal and mask == "causal", None if isinstance(mask, str) else mask
-    for name, array in (("q", q), ("k", k), ("v", v)):
-        _arrays.expect_array("scaled_dot_product_attention", name, array)
+    for name, array in (("q", q), ("k", k), ("v", v), ("mask", mask)):
+        if array is not None or name != "mask":
+            _arrays.expect_array("scaled_dot_product_attention", name, array)
     one_head = q.ndim == k.ndim == v.ndim == 3
     if one_head:
         q, k, v = q[:, None], k[:, None], v[:, None]

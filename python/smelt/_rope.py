@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rotary embedding."""
 
+import operator
+
 from smelt import _arrays
 from smelt._arrays import core
 
@@ -12,8 +14,11 @@ def _rope(x, dims, traditional, axis, base, scale, offset, positions, freqs, inv
             offset, offsets = 0, offset
         else:  # NumPy's integer scalars
             offset = offset.__index__() if hasattr(offset, "__index__") else _not_integer(offset)
-    if not hasattr(dims, "__index__"):
-        raise TypeError(f"rope: dims: expected an integer, got {type(dims).__name__}")
+    if not isinstance(dims, int):
+        try:
+            dims = operator.index(dims)
+        except (TypeError, RuntimeError, ValueError):
+            raise TypeError(f"rope: dims: expected an integer, got {type(dims).__name__}") from None
     if dims <= 0:
         raise ValueError(f"rope: dims: expected a positive even number, got {dims}")
 

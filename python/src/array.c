@@ -99,6 +99,20 @@ static bool read_dlpack(const struct call *call, struct array *array, PyObject *
     return read;
 }
 
+/* Sparse and meta tensors, tensors that want a gradient: what the library says, and which argument it was. */
+static void name_failure(const char *name, const char *library)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (value)
+        PyErr_Format(PyExc_BufferError, "%s: %s gave no memory of it: %S", name, library, value);
+    else
+        PyErr_Format(PyExc_BufferError, "%s: %s gave no memory of it", name, library);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
 static bool read_array(const struct call *call, struct array *array, const struct library *library,
                        PyObject *object, const char *name, bool write)
 {
@@ -110,8 +124,7 @@ static bool read_array(const struct call *call, struct array *array, const struc
     case DOOR_NUMPY: read = numpy_read(array, object, name); break;
     default: read = read_dlpack(call, array, object, name);
     }
-    if (!read && !PyErr_Occurred())
-        PyErr_Format(PyExc_BufferError, "%s: %s gave no memory of it", name, library->name);
+    if (!read && (library->door == DOOR_EXCHANGE || !PyErr_Occurred())) name_failure(name, library->name);
     if (read && write && (array->read_only || library->immutable)) {
         PyErr_Format(PyExc_ValueError, "%s: expected a writable array, got a read-only one", name);
         return false;

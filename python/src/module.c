@@ -64,8 +64,8 @@ PyMODINIT_FUNC PyInit__smelt(void)
     Py_XDECREF(bases);
     if (!unsupported_error || PyModule_AddObjectRef(module, "UnsupportedError", unsupported_error) ||
         !(check_only = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type)) ||
-        PyModule_AddObjectRef(module, "check_only", check_only) || !buffer_setup(module) || !metal_setup(module) ||
-        PyModule_AddStringConstant(module, "__version__", smelt_version())) {
+        PyModule_AddObjectRef(module, "check_only", check_only) || !buffer_setup(module) ||
+        !metal_setup(module) || PyModule_AddStringConstant(module, "__version__", smelt_version())) {
         Py_DECREF(module);
         return NULL;
     }

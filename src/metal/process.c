@@ -50,6 +50,7 @@ static void find_compiler(char path[4096])
     static const char *const places[] = {"smelt-metalc",
                                          "smelt/smelt-metalc",
                                          "../smelt/smelt-metalc",
+                                         "bin/smelt-metalc",
                                          "../lib/smelt/smelt-metalc",
                                          "../libexec/smelt/smelt-metalc",
                                          "src/metalc/smelt-metalc",

@@ -7,6 +7,7 @@
 #include "core/cpu.h"
 #include "metal/cache.h"
 #include "metal/process.h"
+#include "metalc_sources.h"
 
 /* The processor by the level that the library uses, so that a cache can move between machines of one level.
  */
@@ -63,10 +64,10 @@ static smelt_status build_request(const struct smelt_unit *u, struct smelt_messa
     return SMELT_OK;
 }
 
-/* What changes the code without being in the request: the versions. */
+/* What changes the code without being in the request: the compiler. */
 static void add_versions(struct smelt_message *key)
 {
-    smelt_message_print(key, "\n%s %s %d\n", SMELT_METALC_VERSION, smelt_version(), SMELT_ABI_VERSION);
+    smelt_message_print(key, "\n%s %s\n", SMELT_METALC_VERSION, SMELT_METALC_SOURCES);
 }
 
 static smelt_status judge(const char *answer, size_t size)

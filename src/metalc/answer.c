@@ -75,6 +75,7 @@ static size_t frontend_arguments(const struct request *r, const char **list)
                                          "-relaxed-aliasing",
                                          "-fno-threadsafe-statics",
                                          "-disable-O0-optnone",
+                                         "-disable-llvm-passes", /* inlining is prepare.c's */
                                          "-ffreestanding",
                                          "-fno-char8_t",
                                          "-fdeclspec",
@@ -228,7 +229,7 @@ bool precompile_prelude(unsigned math_mode, const char *path, struct text *log)
 static bool run_engine(const struct request *r, LLVMModuleRef module, struct text *answer, struct text *log,
                        bool *missing_constant)
 {
-    struct target target = {0};
+    static struct target target; /* as good as always the same */
     struct kernel_report report = {0};
     struct text object = {0}, ir = {0};
     bool good = target_open(&target, triple, r->cpu, r->features, log) &&
@@ -240,12 +241,12 @@ static bool run_engine(const struct request *r, LLVMModuleRef module, struct tex
                                        .vector_accesses = report.vector_accesses,
                                        .gather_accesses = report.gather_accesses,
                                        .scalar_accesses = report.scalar_accesses,
-                                       .serial_operations = report.serial_operations};
+                                       .serial_operations = report.serial_operations,
+                                       .has_loop = report.has_loop};
     put(answer, KEY_REPORT, &words, sizeof words);
     *missing_constant = report.missing_constant;
     if (good) put(answer, KEY_OBJECT, object.data, object.length);
     if (ir.data) put(answer, KEY_IR, ir.data, ir.length);
-    target_close(&target);
     text_free(&object);
     text_free(&ir);
     return good;

@@ -36,7 +36,7 @@ struct smelt_task_words {
 
 struct smelt_report_words {
     uint64_t threadgroup_bytes, private_bytes;
-    uint32_t has_barrier, vector_accesses, gather_accesses, scalar_accesses, serial_operations, padding;
+    uint32_t has_barrier, vector_accesses, gather_accesses, scalar_accesses, serial_operations, has_loop;
 };
 
 #define SMELT_LONGEST_MESSAGE (UINT64_C(256) << 20)

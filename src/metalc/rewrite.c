@@ -144,7 +144,7 @@ bool is_address_space(const struct tokens *t, uint32_t token)
     return false;
 }
 
-static uint32_t after_angle(const struct tokens *t, uint32_t i)
+uint32_t after_angle(const struct tokens *t, uint32_t i)
 {
     int depth = 0;
     for (; i < t->count; i++) {

@@ -31,6 +31,8 @@ char *edit_included(void *included, const char *source, size_t length, const cha
 bool drop_repeated_overloads(char *source, const struct tokens *tokens, const char *name, struct text *log);
 void complain(struct text *log, const struct tokens *tokens, uint32_t token, const char *name,
               const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Behind the > that closes the < at `token`. */
+uint32_t after_angle(const struct tokens *tokens, uint32_t token);
 bool is_address_space(const struct tokens *tokens, uint32_t token);
 
 #endif

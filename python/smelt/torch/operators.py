@@ -199,13 +199,18 @@ _autograd("rope", _rope_setup, _rope_backward)
 _autograd("rope_vjp", _rope_setup, _rope_vjp_backward)
 
 # attention
+def _fake_sdpa(q, k, v, *rest):
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        if tensor.ndim != 4:
+            raise ValueError(f"sdpa: {name}: expected rank 4, got {tensor.ndim}")
+    shape = q.shape[:3]
+    return q.new_empty((*shape, v.shape[3]), dtype=_promote(q, k, v)), q.new_empty(shape, dtype=torch.float32)
+
+
 _register(
     f"sdpa(Tensor q, Tensor k, Tensor v, {_SDPA}) -> (Tensor, Tensor)",
     lambda q, *rest: _smelt.sdpa(q, *rest, True, None, None),
-    lambda q, k, v, *rest: (
-        q.new_empty((*q.shape[:3], v.shape[3]), dtype=_promote(q, k, v)),
-        q.new_empty(q.shape[:3], dtype=torch.float32),
-    ),
+    _fake_sdpa,
 )
 _register_vjp(
     f"sdpa_vjp(Tensor q, Tensor k, Tensor v, Tensor result, Tensor lse, Tensor? grad, Tensor? grad_lse, {_SDPA}, int wanted)"

@@ -9,7 +9,7 @@ VEC void square_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int
 {
     vf v[2];
     norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 1, 1);
-    layer_centre(&c->row, c->mean, i, n, whole, v);
+    layer_centred(&c->row, c->mean, i, n, whole, v);
     for (int k = 0; k < 2; k++) {
         c->sum[2 * u + k] = vec_add(c->sum[2 * u + k], v[k]);
         c->squares[2 * u + k] = vec_fma(v[k], v[k], c->squares[2 * u + k]);
@@ -28,7 +28,7 @@ VEC struct layer_moments moments(struct layer_row row, float mean, float eps)
 }
 
 struct out_row {
-    enum smelt_dtype out_type;
+    enum smelt_dtype out_type, column_type;
     bool once, stream;
     struct layer_row row;
     char *out;
@@ -41,8 +41,8 @@ VEC void write_step(const struct out_row *c, int64_t i, int64_t n, bool whole)
     vf y[2], gain[2], shift[2];
     norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 2, 2);
     layer_centred(&c->row, c->mean, i, n, whole, y);
-    norm_column(c->gain, i, n, whole, gain);
-    norm_column(c->shift, i, n, whole, shift);
+    norm_column_as(c->row.order, c->column_type, c->gain, i, n, whole, gain);
+    norm_column_as(c->row.order, c->column_type, c->shift, i, n, whole, shift);
     for (int k = 0; k < 2; k++) {
         y[k] = vec_fma(y[k], c->scale, c->offset);
         if (!c->once) y[k] = vec_rounded(c->out_type, y[k]);
@@ -50,22 +50,25 @@ VEC void write_step(const struct out_row *c, int64_t i, int64_t n, bool whole)
         if (!c->once) y[k] = vec_rounded(c->out_type, y[k]);
         y[k] = vec_add(y[k], shift[k]);
     }
-    norm_store(c->out_type, c->out, i, y, n, whole, c->stream);
+    norm_store_as(c->row.order, c->out_type, c->out, i, y, n, whole, c->stream);
 }
 
 VEC void layer_rows(enum smelt_dtype x_type, enum smelt_dtype out_type, bool once,
                     const struct smelt_norm_rows *rows)
 {
+    const enum norm_order order = once ? NORM_IN_ORDER : NORM_ANY_ORDER; /* by the columns */
     int64_t dim = rows->dim, group = smelt_norm_group(dim), count;
     for (int64_t first = 0; first < rows->rows; first += count) {
         struct layer_moments m[SMELT_NORM_GROUP];
         count = norm_least(group, rows->rows - first);
-        for (int64_t g = 0; g < count; g++) m[g].mean = layer_mean(layer_row_at(x_type, rows, first, g));
         for (int64_t g = 0; g < count; g++)
-            m[g] = moments(layer_row_at(x_type, rows, first, g), m[g].mean, rows->eps);
+            m[g].mean = layer_mean(layer_row_at(x_type, order, rows, first + g, group));
+        for (int64_t g = 0; g < count; g++)
+            m[g] = moments(layer_row_at(x_type, order, rows, first + g, group), m[g].mean, rows->eps);
         for (int64_t g = 0; g < count; g++) {
-            struct out_row c = {out_type, once, rows->stream, .gain = rows->gain, .shift = rows->shift};
-            c.row = layer_row_at(x_type, rows, first, g);
+            struct out_row c = {out_type,     once ? SMELT_F32 : out_type, once,
+                                rows->stream, .gain = rows->gain,          .shift = rows->shift};
+            c.row = layer_row_at(x_type, order, rows, first + g, group);
             c.out = norm_row(rows, SMELT_NORM_OUT, first + g);
             c.mean = vec_set(m[g].mean), c.scale = vec_set(m[g].scale);
             c.offset = vec_set(-m[g].correction * m[g].scale);

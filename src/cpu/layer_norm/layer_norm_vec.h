@@ -9,17 +9,15 @@
 /* A row, and the next one, of which the pass for the mean fetches the first quarter. */
 struct layer_row {
     enum smelt_dtype dtype;
+    enum norm_order order;
     const char *x, *next;
-    float *kept;
     int64_t dim;
 };
-/* The g-th row of the group that begins at `first`. */
-VEC struct layer_row layer_row_at(enum smelt_dtype dtype, const struct smelt_norm_rows *rows, int64_t first,
-                                  int64_t g)
+VEC struct layer_row layer_row_at(enum smelt_dtype dtype, enum norm_order order,
+                                  const struct smelt_norm_rows *rows, int64_t r, int64_t group)
 {
-    const char *next = norm_next(rows, SMELT_NORM_X, first + g, smelt_norm_group(rows->dim));
-    float *kept = dtype == SMELT_F32 ? NULL : rows->row + g * rows->row_step;
-    return (struct layer_row){dtype, norm_row(rows, SMELT_NORM_X, first + g), next, kept, rows->dim};
+    return (struct layer_row){dtype, order, norm_row(rows, SMELT_NORM_X, r),
+                              norm_next(rows, SMELT_NORM_X, r, group), rows->dim};
 }
 struct layer_sums {
     struct layer_row row;
@@ -30,8 +28,7 @@ VEC void layer_sum_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, 
 {
     vf x[2];
     norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 0, 1);
-    norm_load(c->row.dtype, c->row.x, i, n, whole, x);
-    if (c->row.dtype != SMELT_F32) norm_store(SMELT_F32, c->row.kept, i, x, n, whole, false);
+    norm_load_as(c->row.order, c->row.dtype, c->row.x, i, n, whole, x);
     for (int k = 0; k < 2; k++) c->sum[2 * u + k] = vec_add(c->sum[2 * u + k], x[k]);
 }
 VEC float layer_mean(struct layer_row row)
@@ -46,24 +43,14 @@ VEC float layer_mean(struct layer_row row)
     return (float)(total / (double)row.dim);
 }
 
-/* x - mean, and 0 behind the last element, for the first time. */
-VEC void layer_centre(const struct layer_row *row, vf mean, int64_t i, int64_t n, bool whole, vf v[2])
-{
-    bool kept = row->dtype != SMELT_F32;
-    norm_load(SMELT_F32, kept ? (const char *)row->kept : row->x, i, n, whole, v);
-    v[0] = vec_sub(v[0], mean), v[1] = vec_sub(v[1], mean);
-    if (!whole) {
-        v[0] = vec_select(vec_mask_first(n), v[0], vec_zero());
-        v[1] = vec_select(vec_mask_first(n < VEC_WIDTH ? 0 : n - VEC_WIDTH), v[1], vec_zero());
-    }
-    if (kept) norm_store(SMELT_F32, row->kept, i, v, n, whole, false);
-}
-/* The same once more. */
+/* x - mean, and 0 behind the last element */
 VEC void layer_centred(const struct layer_row *row, vf mean, int64_t i, int64_t n, bool whole, vf v[2])
 {
-    bool kept = row->dtype != SMELT_F32;
-    norm_load(SMELT_F32, kept ? (const char *)row->kept : row->x, i, n, whole, v);
-    if (!kept) v[0] = vec_sub(v[0], mean), v[1] = vec_sub(v[1], mean);
+    norm_load_as(row->order, row->dtype, row->x, i, n, whole, v);
+    v[0] = vec_sub(v[0], mean), v[1] = vec_sub(v[1], mean);
+    if (whole) return;
+    v[0] = vec_select(vec_mask_first(n), v[0], vec_zero());
+    v[1] = vec_select(vec_mask_first(n < VEC_WIDTH ? 0 : n - VEC_WIDTH), v[1], vec_zero());
 }
 
 struct layer_moments {

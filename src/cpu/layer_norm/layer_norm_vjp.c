@@ -14,7 +14,6 @@ smelt_status smelt_cpu_layer_norm_vjp(const struct smelt_layer_norm_vjp_args *ar
     job.view[SMELT_NORM_DX] = args->dx;
     job.outputs = 1u << SMELT_NORM_DX;
     job.weight = args->weight, job.dweight = args->dweight, job.dbias = args->dbias;
-    job.row = args->x->dtype != SMELT_F32;
     job.options.round_once = 1;
     return smelt_norm_vjp(&job);
 }

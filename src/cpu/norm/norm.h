@@ -21,9 +21,10 @@ enum smelt_norm_operand {
 };
 enum { SMELT_NORM_WIDEST = 32 }; /* floats that a kernel takes at once, at most */
 
-/* Element i of a column is values[i & mask]: mask -1, or 0 for SMELT_NORM_WIDEST times the same value. */
+/* Element i of a column is values[i & mask]: mask -1, or 0 for SMELT_NORM_WIDEST times the same value.
+ * Float32 but where the job says otherwise. */
 struct smelt_norm_column {
-    const float *values;
+    const void *values;
     int64_t mask;
 };
 
@@ -66,9 +67,10 @@ struct smelt_norm_job {
     unsigned outputs;                                   /* bit set of operands */
     const struct smelt_view *weight, *bias, *scalar;    /* columns; NULL where absent */
     struct smelt_norm_options options;
-    enum smelt_dtype gain_dtype; /* weight + offset is rounded to it; float32: not rounded */
-    enum smelt_dtype bias_dtype; /* likewise */
-    bool row;                    /* the kernel wants smelt_norm_rows.row */
+    enum smelt_dtype gain_dtype;   /* weight + offset is rounded to it; float32: not rounded */
+    enum smelt_dtype bias_dtype;   /* likewise */
+    enum smelt_dtype column_dtype; /* that of the columns that the kernel gets, in a forward call */
+    bool row;                      /* the kernel wants smelt_norm_rows.row */
     /* Gradients of columns, each NULL or a view. by_norm is the sum over rows of dout times the normalised
      * row; dweight is that times the scalar, dscalar that times weight + offset. by_dout is the sum that the
      * kernel says (of dout for layer_norm, of dout * residual for norm_add): all of dbias, added to dscalar.

@@ -52,7 +52,7 @@ static void narrow(void *to, enum smelt_dtype dtype, const float *from, int64_t 
 }
 
 /* One vector, or its first n elements. */
-VEC vf floats(const float *base, int64_t i, int64_t n, bool whole)
+VEC vf floats(const void *base, int64_t i, int64_t n, bool whole)
 {
     return whole ? vec_load(SMELT_F32, base, i) : vec_load_part(SMELT_F32, base, i, n);
 }

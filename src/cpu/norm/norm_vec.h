@@ -63,6 +63,25 @@ VEC void norm_store(enum smelt_dtype dtype, void *base, int64_t i, const vf v[2]
         vec_store_part(dtype, base, i, v[0], first), vec_store_part(dtype, base, i + first, v[1], n - first);
     }
 }
+/* Elements of a step where their order does not matter as long as all operands have it: those that are 16-bit
+ * alike. */
+enum norm_order { NORM_IN_ORDER, NORM_ANY_ORDER };
+VEC void norm_load_as(enum norm_order order, enum smelt_dtype dtype, const void *base, int64_t i, int64_t n,
+                      bool whole, vf v[2])
+{
+    if (whole && order == NORM_ANY_ORDER)
+        vec_load_pair(dtype, base, i, v);
+    else
+        norm_load(dtype, base, i, n, whole, v);
+}
+VEC void norm_store_as(enum norm_order order, enum smelt_dtype dtype, void *base, int64_t i, const vf v[2],
+                       int64_t n, bool whole, bool stream)
+{
+    if (whole && order == NORM_ANY_ORDER)
+        vec_store_pair(dtype, base, i, v, stream);
+    else
+        norm_store(dtype, base, i, v, n, whole, stream);
+}
 /* sums[i] += a * b */
 VEC void norm_accumulate(float *sums, int64_t i, const vf a[2], const vf b[2], int64_t n, bool whole)
 {
@@ -71,9 +90,14 @@ VEC void norm_accumulate(float *sums, int64_t i, const vf a[2], const vf b[2], i
     for (int k = 0; k < 2; k++) sum[k] = vec_fma(a[k], b[k], sum[k]);
     norm_store(SMELT_F32, sums, i, sum, n, whole, false);
 }
+VEC void norm_column_as(enum norm_order order, enum smelt_dtype dtype, struct smelt_norm_column column,
+                        int64_t i, int64_t n, bool whole, vf v[2])
+{
+    norm_load_as(order, dtype, column.values, i & column.mask, n, whole, v);
+}
 VEC void norm_column(struct smelt_norm_column column, int64_t i, int64_t n, bool whole, vf v[2])
 {
-    norm_load(SMELT_F32, column.values, i & column.mask, n, whole, v);
+    norm_column_as(NORM_IN_ORDER, SMELT_F32, column, i, n, whole, v);
 }
 
 /* What stands before the first whole cache line, or vector, of a row that streams. */
@@ -126,6 +150,7 @@ VEC float norm_scale(double squares, int64_t dim, float eps)
 /* The sum of the squares of a row, which fetches quarters of the next one's operands as they are listed. */
 struct norm_squares {
     enum smelt_dtype dtype, other_type;
+    enum norm_order order;
     const char *x, *next, *next_other; /* next_other: or NULL */
     int64_t dim;
     vf sum[2 * NORM_SUMS];
@@ -135,7 +160,7 @@ VEC void norm_squares_step(struct norm_squares *c, int64_t i, int64_t n, bool wh
     vf x[2];
     norm_prefetch(c->dtype, c->next, c->dim, i, 0, 1);
     if (c->next_other) norm_prefetch(c->other_type, c->next_other, c->dim, i, 0, 1);
-    norm_load(c->dtype, c->x, i, n, whole, x);
+    norm_load_as(c->order, c->dtype, c->x, i, n, whole, x);
     for (int k = 0; k < 2; k++) c->sum[2 * u + k] = vec_fma(x[k], x[k], c->sum[2 * u + k]);
 }
 VEC double norm_sum_of_squares(struct norm_squares c)
