@@ -238,6 +238,40 @@ smelt_status device_moe_routing_vjp(DLTensor *dlogits, DLTensor *dscale, const D
                                      move(dweights), options, &run));
 }
 
+/* The options with their tensors on the device; after the tensors have been moved. */
+static smelt_sdpa_options sdpa_options(const smelt_sdpa_options *options)
+{
+    smelt_sdpa_options copy = *options;
+    copy.mask = move(options->mask), copy.key_mask = move(options->key_mask);
+    copy.sinks = move(options->sinks);
+    copy.kv_lengths = move(options->kv_lengths), copy.kv_offsets = move(options->kv_offsets);
+    return copy;
+}
+
+smelt_status device_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const DLTensor *k,
+                         const DLTensor *v, const smelt_sdpa_options *options, const smelt_stream *ignored)
+{
+    static const smelt_sdpa_options defaults = SMELT_SDPA_OPTIONS_INIT;
+    const smelt_sdpa_options *o = options ? options : &defaults;
+    MOVE(out, lse, q, k, v, o->mask, o->key_mask, o->sinks, o->kv_lengths, o->kv_offsets);
+    const smelt_sdpa_options copy = sdpa_options(o);
+    return end(smelt_sdpa(move(out), move(lse), move(q), move(k), move(v), &copy, &run));
+}
+
+smelt_status device_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *dmask, DLTensor *dsinks,
+                             const DLTensor *q, const DLTensor *k, const DLTensor *v, const DLTensor *out,
+                             const DLTensor *lse, const DLTensor *dout, const DLTensor *dlse,
+                             const smelt_sdpa_options *options, const smelt_stream *ignored)
+{
+    static const smelt_sdpa_options defaults = SMELT_SDPA_OPTIONS_INIT;
+    const smelt_sdpa_options *o = options ? options : &defaults;
+    MOVE(dq, dk, dv, dmask, dsinks, q, k, v, out, lse, dout, dlse, o->mask, o->key_mask, o->sinks,
+         o->kv_lengths, o->kv_offsets);
+    const smelt_sdpa_options copy = sdpa_options(o);
+    return end(smelt_sdpa_vjp(move(dq), move(dk), move(dv), move(dmask), move(dsinks), move(q), move(k),
+                              move(v), move(out), move(lse), move(dout), move(dlse), &copy, &run));
+}
+
 smelt_status device_sdpa_merge(DLTensor *out, DLTensor *lse, const DLTensor *outs, const DLTensor *lses,
                                const smelt_stream *ignored)
 {
