@@ -58,7 +58,7 @@ static smelt_status route(const struct smelt_cuda_call *call, const struct smelt
     int64_t blocks = (p.walk.rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;
     const int64_t resident =
         (int64_t)call->device.multiprocessors * 16; /* more only repeat what they begin with */
-    if (blocks > resident) blocks = resident;
+    blocks = smelt_cuda_blocks(blocks < resident ? blocks : resident);
     const struct smelt_cuda_grid grid = {SMELT_IMAGE_moe_routing,
                                          k < KERNELS ? kernels[k].name : "smelt_moe_routing_generic",
                                          blocks,
@@ -103,6 +103,7 @@ static smelt_status gradient(struct smelt_cuda_call *call, const struct smelt_mo
     int64_t blocks = (p.walk.rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK, room = ((int64_t)1 << 24) / a->experts;
     if (room > (int64_t)call->device.multiprocessors * 8) room = (int64_t)call->device.multiprocessors * 8;
     if (blocks > room) blocks = room > 0 ? room : 1;
+    blocks = smelt_cuda_blocks(blocks);
     const int64_t warps = launches * blocks * ROWS_A_BLOCK;
     void *memory = NULL;
     if (a->dper_expert_scale)
