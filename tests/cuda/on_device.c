@@ -2,7 +2,8 @@
 /* The calls of tests/check with device tensors: the whole allocation of each tensor goes to the device and
  * comes back, so that the harness sees what was written beside the elements, and to inputs. Calls take turns
  * at the default stream, a stream of their own with and without a workspace, and a CUDA graph, which is
- * replayed twice: the second time must give the same bits. */
+ * replayed twice: the second time must give the same bits. Every third call has very few blocks, each of
+ * which then goes over many rows, and norms take turns at the vectors of a thread and at clusters. */
 #define SMELT_ON_DEVICE
 #include "on_device.h"
 
@@ -11,6 +12,7 @@
 
 #include "../check/check.h"
 #include "capture.h"
+#include "cuda/norm/norm.h"
 
 enum { ARENA = 512 << 20, WORKSPACE = 64 << 20, MOST = 24 };
 enum way { DEFAULT_STREAM, OWN_STREAM, WITH_WORKSPACE, GRAPH, WAYS };
@@ -34,6 +36,9 @@ static void begin(smelt_stream *run)
         stream = capture_stream();
     }
     count = 0, used = 0;
+    smelt_cuda_most_blocks = calls % 3 ? 0 : 1 + calls % 2;
+    smelt_norm_tuning = (struct smelt_norm_tuning){.vectors = calls % 5 < 2 ? 1 + (int)(calls % 5) : 0,
+                                                   .cluster = calls % 7 ? 0 : 2};
     *run = (smelt_stream)SMELT_STREAM_INIT;
     const enum way way = calls % WAYS;
     if (way != DEFAULT_STREAM) run->cuda_stream = stream;
