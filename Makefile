@@ -4,7 +4,7 @@
 #   make         the library and the smelt command, in build/release
 #   make demo    the operations of one decoder layer: checked, timed, one table
 #   make test    every test, of the Python package too; the last line counts them
-#   make test-cuda, make bench-cuda   attention on an NVIDIA card
+#   make test-cuda, make bench-cuda   the operations on an NVIDIA card
 #   make bench   every operation beside the machine's limits and the rivals; BENCH_OPTIONS="--quick glu" narrows it
 #   make test-python   the Python package alone, in build/python-venv; TORCH=1 with PyTorch and transformers too
 #   make wheel         a wheel in build/wheels that passes auditwheel
@@ -58,6 +58,7 @@ bench-cuda:
 	@cmake --preset cuda >/dev/null
 	@cmake --build --preset cuda --parallel $(JOBS)
 	@$(PYTHON) bench/cuda/attention_sweep.py build/cuda/tests/cuda/libattention_shim.so forward masks decode float32
+	@$(PYTHON) bench/cuda/rows_rivals.py build/cuda/libsmelt.so
 
 test-python: all
 	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev

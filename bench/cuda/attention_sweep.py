@@ -22,7 +22,7 @@ class Params(ctypes.Structure):
                     "batch", "heads_q", "heads_kv", "group", "q_length", "k_length", "head_dim", "value_dim", "q_head_step", "q_batch_step",
                     "k_head_step", "k_batch_step", "v_head_step", "v_batch_step", "type", "q_type", "k_type", "v_type", "mask_type", "sinks_type", "key_mask_bytes",
                     "lower_right", "kv_offset", "left", "right", "section", "m_tiles", "splits", "persistent")] + [
-                    ("scale_log2", FL), ("softcap", FL), ("softcap_inverse", FL), ("padding", ctypes.c_ubyte * 64)]
+                    ("scale_log2", FL), ("softcap", FL), ("softcap_inverse", FL), ("mask_unit", FL), ("padding", ctypes.c_ubyte * 64)]
 
 
 class Kernel(ctypes.Structure):
@@ -106,7 +106,7 @@ def torch_call(backend, *a, **k):
     return call
 
 
-def tag(r): return "generic" if r.family == 2 else f"{64 * r.consumers}x{r.keys}{'c2' if r.cluster == 2 else ''}{'g' if r.general else ''}"
+def tag(r): return ("generic", "float32")[r.family - 2] if r.family > 1 else f"{64 * r.consumers}x{r.keys}{'c2' if r.cluster == 2 else ''}{'g' + str(r.general) if r.general else ''}"
 
 
 only = [int(a[1:]) for a in sys.argv if a[:1] == "d" and a[1:].isdigit()]

@@ -97,12 +97,12 @@ static smelt_status residual_norm_vjp(const struct shape *s, const smelt_stream 
 static const struct {
     const char *name;
     operation *run;
-    int streams, gradient;
+    int streams, gradient, vectors; /* the last: of a thread, at most */
 } operations[] = {
-    {"rms_norm", rms_norm, 2, 0},         {"layer_norm", layer_norm, 2, 0},
-    {"norm_add", norm_add, 3, 0},         {"residual_norm", residual_norm, 4, 0},
-    {"rms_norm_vjp", rms_norm_vjp, 3, 1}, {"layer_norm_vjp", layer_norm_vjp, 3, 1},
-    {"norm_add_vjp", norm_add_vjp, 4, 1}, {"residual_norm_vjp", residual_norm_vjp, 5, 1},
+    {"rms_norm", rms_norm, 2, 0, 8},         {"layer_norm", layer_norm, 2, 0, 8},
+    {"norm_add", norm_add, 3, 0, 4},         {"residual_norm", residual_norm, 4, 0, 4},
+    {"rms_norm_vjp", rms_norm_vjp, 3, 1, 2}, {"layer_norm_vjp", layer_norm_vjp, 3, 1, 2},
+    {"norm_add_vjp", norm_add_vjp, 4, 1, 2}, {"residual_norm_vjp", residual_norm_vjp, 5, 1, 2},
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
@@ -136,13 +136,13 @@ static double rate(int op, int64_t dim)
 /* The three fastest ways of one shape. */
 static void sweep(int op, int64_t dim)
 {
-    static const int ways[] = {-1, 1, 2, 3, 4, 6, 8, 12};
+    static const int ways[] = {-1, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16};
     struct {
         struct smelt_norm_tuning tuning;
         double rate;
     } best[3] = {0};
-    for (int vectors = 1; vectors <= (operations[op].gradient ? 2 : 4); vectors *= 2)
-        for (int cluster = 0; cluster <= 4; cluster = cluster ? 2 * cluster : 2)
+    for (int vectors = 1; vectors <= operations[op].vectors; vectors *= 2)
+        for (int cluster = 0; cluster <= (dim >= 16384 ? 8 : 0); cluster = cluster ? 2 * cluster : 2)
             for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
                 smelt_norm_tuning = (struct smelt_norm_tuning){vectors, 0, cluster, ways[i]};
                 if (operations[op].gradient && ways[i] < 0) continue;
@@ -173,6 +173,100 @@ static void large(int with_sweep)
         }
 }
 
+/* The operations that are no norms: bfloat16 but for the float32 logits of moe_routing. */
+static DLTensor shaped(char *data, int rank, int64_t *shape, int64_t *strides, DLDataType type)
+{
+    return (DLTensor){.data = data,
+                      .device = {kDLCUDA, 0},
+                      .ndim = rank,
+                      .dtype = type,
+                      .shape = shape,
+                      .strides = strides};
+}
+static const DLDataType kBfloat = {kDLBfloat, 16, 1}, kFloat = {kDLFloat, 32, 1}, kInt = {kDLInt, 32, 1};
+
+struct other {
+    int kind, traditional;
+    int number; /* of the call: buffers take turns */
+};
+enum { ROPE, ROPE_BTHD, GLU_SILU, GLU_GELU, GLU_GELU_TANH, GLU_VJP, MOE, MERGE, OTHERS };
+static const struct {
+    const char *name;
+    double bytes;
+} others[] = {
+    [ROPE] = {"rope B4 H32 T8192 D128", 2.0 * MOST_BYTES},
+    [ROPE_BTHD] = {"rope B4 T8192 H32 D128", 2.0 * MOST_BYTES},
+    [GLU_SILU] = {"glu silu 32768x4096", 3.0 * MOST_BYTES},
+    [GLU_GELU] = {"glu gelu 32768x4096", 3.0 * MOST_BYTES},
+    [GLU_GELU_TANH] = {"glu gelu_tanh 32768x4096", 3.0 * MOST_BYTES},
+    [GLU_VJP] = {"glu_vjp silu 32768x4096", 5.0 * MOST_BYTES},
+    [MOE] = {"moe_routing 65536x128 top 8", 65536.0 * (128 * 4 + 8 * 8)},
+    [MERGE] = {"sdpa_merge 7 chunks", 8.0 / 7 * MOST_BYTES},
+};
+
+static smelt_status run_other(const struct other *o, const smelt_stream *stream)
+{
+    if (o->kind <= ROPE_BTHD) {
+        int64_t shape[] = {4, 32, 8192, 128}, rows[] = {32 * 8192 * 128, 128, 32 * 128, 1};
+        DLTensor x = shaped(buffers[0], 4, shape, o->kind == ROPE ? NULL : rows, kBfloat), out = x;
+        smelt_rope_options options = SMELT_ROPE_OPTIONS_INIT;
+        options.base = 1e4f, options.traditional = o->traditional, out.data = buffers[1];
+        return smelt_rope(&out, &x, &options, stream);
+    }
+    if (o->kind <= GLU_VJP) {
+        int64_t shape[] = {32768, 4096};
+        DLTensor t[5];
+        for (int i = 0; i < 5; i++) t[i] = shaped(buffers[i], 2, shape, NULL, kBfloat);
+        if (o->kind == GLU_VJP) return smelt_glu_vjp(&t[0], &t[1], &t[2], &t[3], &t[4], SMELT_SILU, stream);
+        return smelt_glu(&t[0], &t[1], &t[2], (smelt_activation)(o->kind - GLU_SILU), stream);
+    }
+    if (o->kind == MOE) {
+        int64_t shape[] = {65536, 128}, chosen[] = {65536, 8};
+        const int64_t turn = o->number % 6;
+        DLTensor logits = shaped(buffers[2] + turn * (36 << 20), 2, shape, NULL, kFloat);
+        DLTensor weights = shaped(buffers[3] + turn * (4 << 20), 2, chosen, NULL, kFloat), ids = weights;
+        ids.data = buffers[4] + turn * (4 << 20), ids.dtype = kInt;
+        return smelt_moe_routing(&ids, &weights, &logits, NULL, NULL, stream);
+    }
+    int64_t shape[] = {7, 1, 32, MOST_BYTES / 7 / 256 / 32, 128};
+    DLTensor outs = shaped(buffers[0], 5, shape, NULL, kBfloat),
+             lses = shaped(buffers[1], 4, shape, NULL, kFloat);
+    DLTensor out = shaped(buffers[2], 4, shape + 1, NULL, kBfloat);
+    return smelt_sdpa_merge(&out, NULL, &outs, &lses, stream);
+}
+static void call_other(void *argument)
+{
+    struct other *o = argument;
+    const smelt_status status = run_other(o, NULL);
+    o->number++;
+    if (status == SMELT_OK) return;
+    printf("FAILED %s\n", smelt_last_error());
+    exit(1);
+}
+
+/* Real numbers for what is float32: the bits of two bfloat16 are none. */
+static void fill_floats(void)
+{
+    enum { PIECE = 1 << 20 };
+    static float floats[PIECE];
+    for (int i = 0; i < PIECE; i++) floats[i] = random_normal();
+    for (int b = 1; b <= 2; b++)
+        for (int64_t at = 0; at < MOST_BYTES; at += 4 * PIECE)
+            device_upload(buffers[b] + at, floats, 4 * PIECE);
+}
+
+static void large_others(void)
+{
+    for (int kind = 0; kind < OTHERS; kind++)
+        for (int traditional = 0; traditional <= (kind <= ROPE_BTHD); traditional++) {
+            struct other o = {kind, traditional, 0};
+            if (kind == MOE) fill_floats();
+            const double found = others[kind].bytes / device_time(call_other, &o, 30) * 1e-6;
+            printf("%-28s%s  %7.0f GB/s  %.3f of copy\n", others[kind].name,
+                   traditional ? " traditional" : "", found, found / copy_rate);
+        }
+}
+
 struct replay {
     CUgraphExec graph;
 };
@@ -200,7 +294,7 @@ static void small(void)
             const struct shape shape = {rows[i], 4096};
             printf("%-18s %6lld x  4096  %6.2f us", operations[op].name, (long long)rows[i],
                    replayed(op, &shape, stream));
-            for (int vectors = 1; vectors <= (operations[op].gradient ? 2 : 4); vectors *= 2) {
+            for (int vectors = 1; vectors <= operations[op].vectors; vectors *= 2) {
                 smelt_norm_tuning = (struct smelt_norm_tuning){vectors, 0, 0, 0};
                 printf("  v%d %.2f", vectors, replayed(op, &shape, stream));
             }
@@ -239,6 +333,7 @@ int main(int argc, char **argv)
     copy_rate = 2.0 * MOST_BYTES / device_time(copy, NULL, 50) * 1e-6;
     printf("copy %.0f GB/s\n", copy_rate);
     large(asked(argc, argv, "sweep"));
+    large_others();
     if (asked(argc, argv, "small")) small();
     return 0;
 }

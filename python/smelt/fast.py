@@ -16,6 +16,7 @@ from smelt._attention import (
 from smelt._gates import geglu, moe_routing, swiglu
 from smelt._norms import layer_norm, norm_add, residual_norm, rms_norm
 from smelt._rope import rope, rope_with_freqs, rope_with_positions
+from smelt.metal import metal_kernel
 
 __all__ = [
     "rms_norm",
@@ -33,4 +34,5 @@ __all__ = [
     "norm_add",
     "residual_norm",
     "moe_routing",
+    "metal_kernel",
 ]

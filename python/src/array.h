@@ -15,7 +15,7 @@
 
 #include <smelt/smelt.h>
 
-enum { MAX_ARRAYS = 20, MAX_RANK = 32 };
+enum { MAX_ARRAYS = 64, MAX_RANK = 32 };
 
 enum door { DOOR_EXCHANGE, DOOR_NUMPY, DOOR_DLPACK };
 

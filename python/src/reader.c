@@ -3,11 +3,26 @@
 #include "reader.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "metal.h"
 
 PyObject *unsupported_error, *check_only;
 
+/* Its `log` is the compiler's text as it came. */
+static void raise_compile_error(void)
+{
+    PyObject *log =
+        PyUnicode_DecodeUTF8(smelt_last_error(), (Py_ssize_t)strlen(smelt_last_error()), "replace");
+    PyObject *error = log ? PyObject_CallFunctionObjArgs(compile_error, log, NULL) : NULL;
+    if (error && !PyObject_SetAttrString(error, "log", log)) PyErr_SetObject(compile_error, error);
+    Py_XDECREF(error);
+    Py_XDECREF(log);
+}
+
 PyObject *raise_status(smelt_status status)
 {
+    if (status == SMELT_COMPILE_ERROR) return raise_compile_error(), NULL;
     PyObject *kind = status == SMELT_INVALID_ARGUMENT ? PyExc_ValueError
                      : status == SMELT_UNSUPPORTED    ? unsupported_error
                      : status == SMELT_OUT_OF_MEMORY  ? PyExc_MemoryError

@@ -55,6 +55,12 @@ __device__ __forceinline__ float float_of_half(uint32_t bits)
     return value;
 }
 
+/* Keeps what is computed from `v` inside the loop: outside it would take more registers. */
+__device__ __forceinline__ void recompute(uint4 &v)
+{
+    asm volatile("" : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w));
+}
+
 /* Elements of a type in 16 bytes, and between them and float32. */
 template <int kType> struct Vector;
 
@@ -70,7 +76,20 @@ template <> struct Vector<SMELT_CUDA_F32> {
         return make_uint4(__float_as_uint(f[0]), __float_as_uint(f[1]), __float_as_uint(f[2]),
                           __float_as_uint(f[3]));
     }
-    static __device__ __forceinline__ void round(float (&)[4]) {}
+    static __device__ __forceinline__ uint4 multiply(const uint4 &a, const uint4 &b)
+    {
+        float f[4], g[4];
+        unpack(a, f), unpack(b, g);
+        for (int i = 0; i < 4; i++) f[i] *= g[i];
+        return pack(f);
+    }
+    static __device__ __forceinline__ uint4 add(const uint4 &a, const uint4 &b)
+    {
+        float f[4], g[4];
+        unpack(a, f), unpack(b, g);
+        for (int i = 0; i < 4; i++) f[i] += g[i];
+        return pack(f);
+    }
 };
 
 template <int kType> struct Vector16 {
@@ -101,11 +120,32 @@ template <int kType> struct Vector16 {
     {
         return make_uint4(pack(f[0], f[1]), pack(f[2], f[3]), pack(f[4], f[5]), pack(f[6], f[7]));
     }
-    /* To the type and back. */
-    static __device__ __forceinline__ void round(float (&f)[8])
+    /* Products and sums as the type has them: rounded once. */
+    static __device__ __forceinline__ uint32_t multiply(uint32_t a, uint32_t b)
     {
-#pragma unroll
-        for (int i = 0; i < 8; i += 2) unpack(pack(f[i], f[i + 1]), f[i], f[i + 1]);
+        uint32_t word;
+        if (kType == SMELT_CUDA_BF16)
+            asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(word) : "r"(a), "r"(b), "r"(0x80008000u));
+        else
+            asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(word) : "r"(a), "r"(b));
+        return word;
+    }
+    static __device__ __forceinline__ uint32_t add(uint32_t a, uint32_t b)
+    {
+        uint32_t word;
+        if (kType == SMELT_CUDA_BF16)
+            asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(word) : "r"(a), "r"(0x3F803F80u), "r"(b));
+        else
+            asm("add.rn.f16x2 %0, %1, %2;" : "=r"(word) : "r"(a), "r"(b));
+        return word;
+    }
+    static __device__ __forceinline__ uint4 multiply(const uint4 &a, const uint4 &b)
+    {
+        return make_uint4(multiply(a.x, b.x), multiply(a.y, b.y), multiply(a.z, b.z), multiply(a.w, b.w));
+    }
+    static __device__ __forceinline__ uint4 add(const uint4 &a, const uint4 &b)
+    {
+        return make_uint4(add(a.x, b.x), add(a.y, b.y), add(a.z, b.z), add(a.w, b.w));
     }
 };
 
@@ -157,11 +197,10 @@ __device__ __forceinline__ void locate(const smelt_walk &walk, int64_t row, int6
 #pragma unroll 1
     for (int i = walk.axes - 1; i >= 0; i--) {
         int64_t index = row;
-        if (i > 0) {
-            const int64_t rest = walk.narrow
-                                     ? static_cast<uint32_t>(row) / static_cast<uint32_t>(walk.shape[i])
-                                     : row / walk.shape[i];
-            index = row - rest * walk.shape[i], row = rest;
+        if (i > 0) { /* fewer than 2^31 rows, where there are several axes */
+            const uint32_t size = static_cast<uint32_t>(walk.shape[i]),
+                           rest = static_cast<uint32_t>(row) / size;
+            index = static_cast<uint32_t>(row) - rest * size, row = rest;
         }
 #pragma unroll
         for (int t = 0; t < kTensors; t++) at[t] += index * walk.stride[t][i];

@@ -8,7 +8,16 @@
 namespace smelt
 {
 
-enum { kMostWarps = 256 }; /* of a team: 8 blocks of 32 */
+enum { kMostWarps = 128, kMostSums = 4 }; /* of a team: 8 blocks of 16 */
+
+/* The sums of the warps, in shared memory. Calls of team_sum() alternate between two, so that one barrier
+ * each is enough. In a cluster `barrier` counts the bytes that all its blocks send: a cluster's own barrier
+ * would wait for their stores to memory, too. */
+struct __align__(16) Exchange
+{
+    float of[kMostSums][kMostWarps];
+    uint64_t barrier;
+};
 
 struct Team {
     int lanes;   /* up to 32: so many of a warp; else the block */
@@ -33,7 +42,7 @@ struct Team {
     {
         return in_warp() ? index - threadIdx.x / lanes : index;
     }
-    __device__ __forceinline__ int warps() const { return (lanes + 31) / 32 * cluster; }
+    __device__ __forceinline__ int warps() const { return lanes / 32 * cluster; }
 };
 
 template <int kCount> __device__ __forceinline__ void lanes_sum(int lanes, float (&a)[kCount])
@@ -51,88 +60,112 @@ template <int kCount> __device__ __forceinline__ void lanes_sum(int lanes, float
         for (int k = 0; k < kCount; k++) a[k] += __shfl_xor_sync(0xFFFFFFFF, a[k], step);
 }
 
-/* One value of every warp to every warp of the team. `shared` alternates between two halves, so that one
- * barrier a row is enough. */
-__device__ __forceinline__ void exchange(const Team &team, float4 *shared, const float4 &value)
+__device__ __forceinline__ uint32_t shared_address(const void *p)
 {
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
+/* Before the first team_sum(): zeros behind the warps of a block; in a cluster, barriers that all blocks
+ * know. */
+__device__ __forceinline__ void begin_team(const Team &team, Exchange (&shared)[2])
+{
+    if (team.in_warp()) return;
 #if __CUDA_ARCH__ >= 900
     if (team.cluster > 1) {
-        const int warps = team.lanes / 32, block = blockIdx.x % team.cluster;
-        if (lane < team.cluster) {
-            uint32_t own = static_cast<uint32_t>(__cvta_generic_to_shared(shared + block * warps + warp)),
-                     there;
-            asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(own), "r"(lane));
-            asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(there), "f"(value.x),
-                         "f"(value.y), "f"(value.z), "f"(value.w)
-                         : "memory");
+        if (threadIdx.x == 0) {
+            for (int i = 0; i < 2; i++)
+                asm volatile(
+                    "mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(&shared[i].barrier))
+                    : "memory");
+            asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
         }
         asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::
                          : "memory");
         return;
     }
 #endif
-    if (lane == 0) shared[warp] = value;
-    __syncthreads();
+    const int warps = team.lanes / 32, index = threadIdx.x;
+    if (index < warps || index >= (warps + 3) / 4 * 4) return;
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < kMostSums; k++) shared[i].of[k][index] = 0;
 }
 
-/* Sums of up to 4 values over the team, for all of its threads. */
+/* The sums of each warp to every block of the cluster; returns when those of all have come here. */
 template <int kCount>
-__device__ __forceinline__ void team_sum(const Team &team, float4 *shared, float (&a)[kCount])
+__device__ __forceinline__ void send(const Team &team, Exchange &shared, int phase, const float (&a)[kCount])
 {
+#if __CUDA_ARCH__ >= 900
+    const int lane = threadIdx.x % 32, warps = team.lanes / 32;
+    const uint32_t barrier = shared_address(&shared.barrier);
+    if (threadIdx.x == 0)
+        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier),
+                     "r"(team.warps() * kCount * 4)
+                     : "memory");
+    if (lane < team.cluster) {
+        uint32_t there, barrier_there;
+        asm volatile(
+            "mapa.shared::cluster.u32 %0, %1, %2;"
+            : "=r"(there)
+            : "r"(shared_address(&shared.of[0][blockIdx.x % team.cluster * warps + threadIdx.x / 32])),
+              "r"(lane));
+        asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(barrier_there) : "r"(barrier), "r"(lane));
+#    pragma unroll
+        for (int k = 0; k < kCount; k++)
+            asm volatile(
+                "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(
+                    there + k * kMostWarps * 4),
+                "f"(a[k]), "r"(barrier_there)
+                : "memory");
+    }
+    uint32_t done = 0;
+    while (!done)
+        asm volatile("{\n\t.reg .pred p;\n\t"
+                     "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n\t"
+                     "selp.u32 %0, 1, 0, p;\n\t}"
+                     : "=r"(done)
+                     : "r"(barrier), "r"(phase)
+                     : "memory");
+    __syncwarp();
+#endif
+}
+
+/* Sums over the team, for all of its threads; `count` counts the calls. */
+template <int kCount>
+__device__ __forceinline__ void team_sum(const Team &team, Exchange (&both)[2], int &count,
+                                         float (&a)[kCount])
+{
+    Exchange &shared = both[count & 1];
+    const int phase = count >> 1 & 1;
+    count++;
     lanes_sum(team.lanes, a);
     if (team.in_warp()) return;
-    float4 value = make_float4(a[0], kCount > 1 ? a[kCount > 1 ? 1 : 0] : 0.0f,
-                               kCount > 2 ? a[kCount > 2 ? 2 : 0] : 0.0f, 0.0f);
-    exchange(team, shared, value);
+    if (team.cluster == 1) {
+        if (threadIdx.x % 32 == 0)
 #pragma unroll
-    for (int k = 0; k < kCount; k++) a[k] = 0;
+            for (int k = 0; k < kCount; k++) shared.of[k][threadIdx.x / 32] = a[k];
+        __syncthreads();
+#pragma unroll
+        for (int k = 0; k < kCount; k++) {
+            const float4 *const sums = reinterpret_cast<const float4 *>(shared.of[k]);
+            float4 sum = sums[0];
+#pragma unroll 1
+            for (int w = 1; 4 * w < team.lanes / 32; w++)
+                sum.x += sums[w].x, sum.y += sums[w].y, sum.z += sums[w].z, sum.w += sums[w].w;
+            a[k] = (sum.x + sum.y) + (sum.z + sum.w);
+        }
+        return;
+    }
+    send(team, shared, phase, a);
     const int warps = team.warps();
-    for (int w = threadIdx.x % 32; w < warps; w += 32) {
-        value = shared[w];
-        a[0] += value.x;
-        if (kCount > 1) a[kCount > 1 ? 1 : 0] += value.y;
-        if (kCount > 2) a[kCount > 2 ? 2 : 0] += value.z;
+#pragma unroll
+    for (int k = 0; k < kCount; k++) {
+        a[k] = 0;
+        for (int w = threadIdx.x % 32; w < warps; w += 32) a[k] += shared.of[k][w];
     }
     lanes_sum(32, a);
 }
 
-/* Mean as high + low, which keeps the digits of x - mean where the mean is large, and the variance. */
-struct Moments {
-    float high, low, variance;
-};
-
 /* Rounding may take a variance below 0; NaN stays. */
 __device__ __forceinline__ float not_negative(float x) { return x < 0.0f ? 0.0f : x; }
-
-/* From the mean, the sum and sum of squares of the differences from it, and the count of each warp; `inverse`
- * is 1 over all counts. */
-__device__ __forceinline__ Moments team_moments(const Team &team, float4 *shared, float mean, float rest,
-                                                float squares, float count, float inverse)
-{
-    if (team.in_warp()) {
-        const float low = __fdividef(rest, count);
-        return {mean, low, not_negative(__fdividef(squares, count) - low * low)};
-    }
-    exchange(team, shared, make_float4(mean, rest, squares, count));
-    const float high = shared[0].x;
-    const int warps = team.warps();
-    float sum[1] = {0};
-    for (int w = threadIdx.x % 32; w < warps; w += 32) {
-        const float4 v = shared[w];
-        sum[0] += v.w * (v.x - high) + v.y;
-    }
-    lanes_sum(32, sum);
-    const float low = sum[0] * inverse;
-    sum[0] = 0;
-    for (int w = threadIdx.x % 32; w < warps; w += 32) {
-        const float4 v = shared[w];
-        if (v.w == 0.0f) continue;
-        const float own = __fdividef(v.y, v.w), distance = (v.x - high) + own - low;
-        sum[0] += v.z - v.y * own + v.w * distance * distance;
-    }
-    lanes_sum(32, sum);
-    return {high, low, not_negative(sum[0] * inverse)};
-}
 
 } // namespace smelt

@@ -86,23 +86,23 @@ __device__ __forceinline__ void values(const smelt_norm_params &p, const Lines &
 
 struct Block {
     Team team;
-    float4 (&shared)[2][kMostWarps];
-    int parity;
-    __device__ __forceinline__ Block(float4 (&shared_)[2][kMostWarps])
-        : team(blockDim.x, 1), shared(shared_), parity(0)
+    Exchange (&shared)[2];
+    int count;
+    __device__ __forceinline__ Block(Exchange (&shared_)[2]) : team(blockDim.x, 1), shared(shared_), count(0)
     {
+        begin_team(team, shared);
     }
     template <int kSums> __device__ __forceinline__ void sum(float (&a)[kSums])
     {
-        team_sum(team, shared[parity], a);
-        parity ^= 1;
+        team_sum(team, shared, count, a);
     }
 };
 
-/* The mean, what rounding took from it, and 1 / sqrt(variance or mean square + eps). */
+/* x - mean is ((x - pivot) - mean) - rest, the pivot being the first element: exactly 0 where all are equal.
+ */
 struct Statistics {
-    float mean, rest, scale;
-    __device__ __forceinline__ float centred(float f) const { return (f - mean) - rest; }
+    float pivot, mean, rest, scale;
+    __device__ __forceinline__ float centred(float f) const { return ((f - pivot) - mean) - rest; }
 };
 
 template <int kKind>
@@ -110,11 +110,13 @@ __device__ __forceinline__ Statistics statistics(const smelt_norm_params &p, con
 {
     const int64_t step = static_cast<int64_t>(blockDim.x) * kPiece;
     float f[kPiece], total[1] = {0}, sums[2] = {0, 0};
-    Statistics s = {0, 0, 0};
+    Statistics s = {0, 0, 0, 0};
     if (kKind == SMELT_NORM_LAYER) {
+        s.pivot = load_element(lines.data[SMELT_ROW_X], p.type[SMELT_ROW_X]);
         for (int64_t j = threadIdx.x * kPiece; j < p.dim; j += step) {
             values<kKind>(p, lines, j, f);
-            total[0] += (f[0] + f[1]) + (f[2] + f[3]);
+#pragma unroll
+            for (int i = 0; i < kPiece; i++) total[0] += j + i < p.dim ? f[i] - s.pivot : 0.0f;
         }
         block.sum(total);
         s.mean = total[0] * p.inverse_dim;
@@ -123,7 +125,7 @@ __device__ __forceinline__ Statistics statistics(const smelt_norm_params &p, con
         values<kKind>(p, lines, j, f);
 #pragma unroll
         for (int i = 0; i < kPiece; i++) {
-            const float c = j + i < p.dim ? f[i] - s.mean : 0.0f;
+            const float c = j + i < p.dim ? s.centred(f[i]) : 0.0f;
             sums[0] += c, sums[1] = fmaf(c, c, sums[1]);
         }
     }
@@ -154,7 +156,7 @@ __device__ __forceinline__ float finish(const smelt_norm_params &p, const Statis
 
 template <int kKind> __device__ __forceinline__ void forward(const smelt_norm_params &p)
 {
-    __shared__ float4 shared[2][kMostWarps];
+    __shared__ Exchange shared[2];
     Block block(shared);
     begin_kernel();
     for (int64_t row = blockIdx.x; row < p.walk.rows; row += gridDim.x) {
@@ -176,7 +178,7 @@ template <int kKind> __device__ __forceinline__ void forward(const smelt_norm_pa
 /* Sums over rows are kept in memory, by the thread that owns the column. */
 template <int kKind> __device__ __forceinline__ void gradient(const smelt_norm_params &p)
 {
-    __shared__ float4 shared[2][kMostWarps];
+    __shared__ Exchange shared[2];
     Block block(shared);
     const int64_t step = static_cast<int64_t>(blockDim.x) * kPiece, own = blockIdx.x * p.dim;
     const bool scaled = kKind == SMELT_NORM_ADD_TO || kKind == SMELT_NORM_OF_SUM;

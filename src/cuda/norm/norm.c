@@ -5,16 +5,27 @@
 
 #include <string.h>
 
-static const char *const forward_names[] = {
-#define NAME(name, kind, vectors) #name,
-    SMELT_NORM_FORWARD_ROWS(NAME)};
-static const char *const vjp_names[] = {SMELT_NORM_VJP_ROWS(NAME)};
-#undef NAME
+struct kernel {
+    const char *name;
+    int kind, vectors;
+};
+static const struct kernel kernels[2][16] = {{
+#define KERNEL(name, kind, vectors) {#name, kind, vectors},
+                                                 SMELT_NORM_FORWARD_ROWS(KERNEL)},
+                                             {SMELT_NORM_VJP_ROWS(KERNEL)}};
+#undef KERNEL
 static const char *const generic_names[2][SMELT_NORM_KINDS] = {{
 #define NAME(name, kind) #name,
                                                                    SMELT_NORM_GENERIC_ROWS(NAME)},
                                                                {SMELT_NORM_GENERIC_VJP_ROWS(NAME)}};
 #undef NAME
+
+static const char *kernel_name(const struct smelt_cuda_norm *job, int vectors)
+{
+    const struct kernel *k = kernels[job->gradient];
+    while (k->name && (k->kind != job->kind || k->vectors != vectors)) k++;
+    return k->name;
+}
 
 static smelt_norm_column column(const struct smelt_view *view)
 {
@@ -106,10 +117,9 @@ static int64_t choose(const struct smelt_cuda_call *call, const struct smelt_cud
         plan = smelt_norm_plan(job, type, p->walk.rows, p->dim, device->multiprocessors,
                                device->major >= 9 ? 8 : 1);
     if (plan.vectors) {
-        const int size = plan.vectors == 4 ? 2 : plan.vectors - 1;
         *grid = (struct smelt_cuda_grid){
             (job->gradient ? SMELT_IMAGE_norm_vjp_f32 : SMELT_IMAGE_norm_forward_f32) + (unsigned)type,
-            job->gradient ? vjp_names[2 * job->kind + size] : forward_names[3 * job->kind + size],
+            kernel_name(job, plan.vectors),
             plan.blocks,
             plan.threads,
             1,

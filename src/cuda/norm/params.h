@@ -44,28 +44,35 @@ typedef struct smelt_norm_columns_params {
 /* X(kernel, kind, vectors of 16 bytes a thread): one of each for every type, in the image of the type */
 #define SMELT_NORM_FORWARD_ROWS(X)                                                                           \
     X(smelt_rms_norm_1, SMELT_NORM_RMS, 1)                                                                   \
-    X(smelt_rms_norm_2, SMELT_NORM_RMS, 2) X(smelt_rms_norm_4, SMELT_NORM_RMS, 4)                            \
-        X(smelt_layer_norm_1, SMELT_NORM_LAYER, 1) X(smelt_layer_norm_2, SMELT_NORM_LAYER, 2)                \
-            X(smelt_layer_norm_4, SMELT_NORM_LAYER, 4) X(smelt_norm_add_1, SMELT_NORM_ADD_TO, 1)             \
-                X(smelt_norm_add_2, SMELT_NORM_ADD_TO, 2) X(smelt_norm_add_4, SMELT_NORM_ADD_TO, 4)          \
-                    X(smelt_residual_norm_1, SMELT_NORM_OF_SUM, 1)                                           \
-                        X(smelt_residual_norm_2, SMELT_NORM_OF_SUM, 2)                                       \
-                            X(smelt_residual_norm_4, SMELT_NORM_OF_SUM, 4)
+    X(smelt_rms_norm_2, SMELT_NORM_RMS, 2)                                                                   \
+    X(smelt_rms_norm_4, SMELT_NORM_RMS, 4)                                                                   \
+    X(smelt_rms_norm_8, SMELT_NORM_RMS, 8)                                                                   \
+    X(smelt_layer_norm_1, SMELT_NORM_LAYER, 1)                                                               \
+    X(smelt_layer_norm_2, SMELT_NORM_LAYER, 2)                                                               \
+    X(smelt_layer_norm_4, SMELT_NORM_LAYER, 4)                                                               \
+    X(smelt_layer_norm_8, SMELT_NORM_LAYER, 8)                                                               \
+    X(smelt_norm_add_1, SMELT_NORM_ADD_TO, 1)                                                                \
+    X(smelt_norm_add_2, SMELT_NORM_ADD_TO, 2)                                                                \
+    X(smelt_norm_add_4, SMELT_NORM_ADD_TO, 4)                                                                \
+    X(smelt_residual_norm_1, SMELT_NORM_OF_SUM, 1)                                                           \
+    X(smelt_residual_norm_2, SMELT_NORM_OF_SUM, 2)                                                           \
+    X(smelt_residual_norm_4, SMELT_NORM_OF_SUM, 4)
 #define SMELT_NORM_VJP_ROWS(X)                                                                               \
     X(smelt_rms_norm_vjp_1, SMELT_NORM_RMS, 1)                                                               \
-    X(smelt_rms_norm_vjp_2, SMELT_NORM_RMS, 2) X(smelt_layer_norm_vjp_1, SMELT_NORM_LAYER, 1)                \
-        X(smelt_layer_norm_vjp_2, SMELT_NORM_LAYER, 2) X(smelt_norm_add_vjp_1, SMELT_NORM_ADD_TO, 1)         \
-            X(smelt_norm_add_vjp_2, SMELT_NORM_ADD_TO, 2) X(smelt_residual_norm_vjp_1, SMELT_NORM_OF_SUM, 1) \
+    X(smelt_rms_norm_vjp_2, SMELT_NORM_RMS, 2)                                                               \
+    X(smelt_layer_norm_vjp_1, SMELT_NORM_LAYER, 1) X(smelt_layer_norm_vjp_2, SMELT_NORM_LAYER, 2)            \
+        X(smelt_norm_add_vjp_1, SMELT_NORM_ADD_TO, 1) X(smelt_norm_add_vjp_2, SMELT_NORM_ADD_TO, 2)          \
+            X(smelt_residual_norm_vjp_1, SMELT_NORM_OF_SUM, 1)                                               \
                 X(smelt_residual_norm_vjp_2, SMELT_NORM_OF_SUM, 2)
 /* in the image of all types */
 #define SMELT_NORM_GENERIC_ROWS(X)                                                                           \
     X(smelt_rms_norm_generic, SMELT_NORM_RMS)                                                                \
-    X(smelt_layer_norm_generic, SMELT_NORM_LAYER) X(smelt_norm_add_generic, SMELT_NORM_ADD_TO)               \
-        X(smelt_residual_norm_generic, SMELT_NORM_OF_SUM)
+    X(smelt_layer_norm_generic, SMELT_NORM_LAYER)                                                            \
+    X(smelt_norm_add_generic, SMELT_NORM_ADD_TO) X(smelt_residual_norm_generic, SMELT_NORM_OF_SUM)
 #define SMELT_NORM_GENERIC_VJP_ROWS(X)                                                                       \
     X(smelt_rms_norm_vjp_generic, SMELT_NORM_RMS)                                                            \
-    X(smelt_layer_norm_vjp_generic, SMELT_NORM_LAYER) X(smelt_norm_add_vjp_generic, SMELT_NORM_ADD_TO)       \
-        X(smelt_residual_norm_vjp_generic, SMELT_NORM_OF_SUM)
+    X(smelt_layer_norm_vjp_generic, SMELT_NORM_LAYER)                                                        \
+    X(smelt_norm_add_vjp_generic, SMELT_NORM_ADD_TO) X(smelt_residual_norm_vjp_generic, SMELT_NORM_OF_SUM)
 
 /* Most threads of a block. */
 enum { SMELT_NORM_THREADS = 512, SMELT_NORM_GENERIC_THREADS = 256 };

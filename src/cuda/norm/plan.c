@@ -20,17 +20,32 @@ static int lanes_for(int64_t pieces, int vectors, int most_cluster, int *cluster
     return (int)divide_up(divide_up(threads, *cluster), 32) * 32;
 }
 
+/* Vectors of a thread at most: what is built. */
+static int most_vectors(const struct smelt_cuda_norm *job)
+{
+    if (job->gradient) return 2;
+    return job->kind == SMELT_NORM_RMS || job->kind == SMELT_NORM_LAYER ? 8 : 4;
+}
+
 /* Few rows want many threads, for the time of one row; many want many bytes on their way. */
 static int usual_vectors(const struct smelt_cuda_norm *job, int64_t rows, int64_t pieces, int multiprocessors)
 {
-    const int most = job->gradient ? 2 : 4;
+    const int most = most_vectors(job), usual = most < 4 ? most : 4;
     int vectors = 1;
     if (rows <= 2 * multiprocessors) {
         while (vectors < most && pieces > (int64_t)SMELT_NORM_THREADS * vectors) vectors *= 2;
         return vectors;
     }
-    while (vectors < most && pieces > 32 * vectors) vectors *= 2;
+    while (vectors < usual && pieces > 32 * vectors) vectors *= 2;
+    while (vectors < most && pieces > (int64_t)SMELT_NORM_THREADS * vectors) vectors *= 2;
     return vectors;
+}
+
+/* Blocks that a multiprocessor has room for, by the registers of the kernels. */
+static int64_t resident_blocks(const struct smelt_cuda_norm *job, const struct smelt_norm_plan *plan)
+{
+    const int threads = job->gradient ? 512 : plan->vectors == 1 ? 1024 : plan->vectors == 2 ? 768 : 576;
+    return threads > plan->threads ? threads / plan->threads : 1;
 }
 
 struct smelt_norm_plan smelt_norm_plan(const struct smelt_cuda_norm *job, int type, int64_t rows, int64_t dim,
@@ -46,18 +61,18 @@ struct smelt_norm_plan smelt_norm_plan(const struct smelt_cuda_norm *job, int ty
     if (tuning->cluster > plan.cluster && plan.lanes > 32) {
         plan.cluster = tuning->cluster;
         plan.lanes = (int)divide_up(divide_up(divide_up(pieces, plan.vectors), plan.cluster), 32) * 32;
+        if (plan.lanes < 64) plan.lanes = 64;
     }
     plan.threads = plan.lanes > 32 ? plan.lanes : 128;
     const int64_t rows_a_block = plan.lanes > 32 ? 1 : plan.threads / plan.lanes;
     const int64_t wanted = divide_up(rows, rows_a_block);
-    int64_t resident = INT64_MAX;
-    if (job->gradient) resident = (int64_t)multiprocessors * (plan.threads > 256 ? 1 : 512 / plan.threads);
-    if (tuning->blocks) resident = tuning->blocks < 0 ? INT64_MAX : (int64_t)multiprocessors * tuning->blocks;
+    int64_t resident = multiprocessors * resident_blocks(job, &plan);
+    if (tuning->blocks)
+        resident = tuning->blocks < 0 ? INT32_MAX / 16 : (int64_t)multiprocessors * tuning->blocks;
     resident /= plan.cluster;
     if (resident < 1) resident = 1;
     plan.blocks = wanted;
     if (wanted > resident) plan.blocks = divide_up(wanted, divide_up(wanted, resident)); /* even shares */
-    if (plan.blocks > INT32_MAX / 16) plan.blocks = INT32_MAX / 16;
     plan.blocks *= plan.cluster;
     return plan;
 }

@@ -10,7 +10,7 @@ namespace smelt
 {
 
 typedef Vector<SMELT_TYPE> Elements;
-enum { kCount = Elements::kCount };
+enum { kCount = Elements::kCount, kWide = SMELT_TYPE == SMELT_CUDA_F32 };
 
 /* The vectors of one thread: number v of the row's, in steps of the team. */
 template <int kVectors>
@@ -28,6 +28,7 @@ __device__ __forceinline__ void load_row(uint4 (&raw)[kVectors], const char *row
 template <int kKind, int kVectors> struct Row {
     enum { kOperands = kKind == SMELT_NORM_ADD_TO || kKind == SMELT_NORM_OF_SUM ? 2 : 1 };
     uint4 x[kVectors], residual[kOperands == 2 ? kVectors : 1];
+    uint32_t first; /* layer_norm: the row's first element, or two of 16 bits */
 
     __device__ __forceinline__ void load(const smelt_norm_params &p, const Team &team, int vectors,
                                          int64_t row)
@@ -35,7 +36,9 @@ template <int kKind, int kVectors> struct Row {
         const bool valid = row < p.walk.rows;
         int64_t at[kOperands];
         locate(p.walk, valid ? row : 0, at);
-        load_row(x, p.data[SMELT_ROW_X] + at[0], team, vectors, valid);
+        const char *const line = p.data[SMELT_ROW_X] + at[0];
+        load_row(x, line, team, vectors, valid);
+        if constexpr (kKind == SMELT_NORM_LAYER) first = *reinterpret_cast<const uint32_t *>(line);
         if constexpr (kOperands == 2)
             load_row(residual, p.data[SMELT_ROW_RESIDUAL] + at[1], team, vectors,
                      valid && p.data[SMELT_ROW_RESIDUAL]);
@@ -51,39 +54,24 @@ template <int kKind, int kVectors> struct Row {
             for (int i = 0; i < kCount; i++) f[i] = r[i] + f[i];
         }
     }
+    /* A value near the mean, and the value itself where all are equal: sums are of the distances from it. */
+    __device__ __forceinline__ float pivot() const
+    {
+        if (kWide) return __uint_as_float(first);
+        float low, high;
+        Vector16<SMELT_TYPE>::unpack(first, low, high);
+        return 0.5f * (low + high);
+    }
 };
 
-/* Mean (high and low part) and variance of a row. */
-template <class AnyRow, int kVectors>
-__device__ __forceinline__ Moments moments_of(const AnyRow &row, const smelt_norm_params &p, const Team &team,
-                                              int vectors, float4 *shared)
-{
-    float f[kCount], sum[2] = {0, 0};
-    int own = 0;
-#pragma unroll
-    for (int v = 0; v < kVectors; v++) {
-        row.values(v, f);
-        own += team.rank + v * team.total < vectors ? kCount : 0;
-#pragma unroll
-        for (int i = 0; i < kCount; i++) sum[0] += f[i];
+/* x - mean is ((x - pivot) - high) - low in float32; for 16 bits x - high holds all the digits there are. */
+struct Centre {
+    float pivot, high, low;
+    __device__ __forceinline__ float of(float f) const
+    {
+        return kWide ? ((f - pivot) - high) - low : f - high;
     }
-    sum[1] = static_cast<float>(own);
-    lanes_sum(team.lanes, sum);
-    const float count = sum[1], mean = count > 0.0f ? __fdividef(sum[0], count) : 0.0f;
-    sum[0] = sum[1] = 0;
-#pragma unroll
-    for (int v = 0; v < kVectors; v++) {
-        row.values(v, f);
-        if (team.rank + v * team.total >= vectors) continue;
-#pragma unroll
-        for (int i = 0; i < kCount; i++) {
-            const float c = f[i] - mean;
-            sum[0] += c, sum[1] = fmaf(c, c, sum[1]);
-        }
-    }
-    lanes_sum(team.lanes, sum);
-    return team_moments(team, shared, mean, sum[0], sum[1], count, p.inverse_dim);
-}
+};
 
 /* One vector of a column at byte `at`; a column of one element fills it. */
 __device__ __forceinline__ void load_column(const smelt_norm_column &column, int64_t at, float (&f)[kCount])

@@ -7,19 +7,19 @@
 namespace smelt
 {
 
-/* The cotangent and what it is multiplied by: weight + offset, in the residual family times the scalar. */
+/* What dout is multiplied by: weight + offset, in the residual family times the scalar. */
 template <int kKind>
-__device__ __forceinline__ void gains(const smelt_norm_params &p, int64_t at, float (&gain)[kCount],
-                                      float (&scalar)[kCount])
+__device__ __forceinline__ void load_gain(const smelt_norm_params &p, int64_t at, float (&gain)[kCount])
 {
 #pragma unroll
-    for (int i = 0; i < kCount; i++) gain[i] = scalar[i] = 1;
+    for (int i = 0; i < kCount; i++) gain[i] = 1;
     if (p.weight.data) {
         load_column(p.weight, at, gain);
 #pragma unroll
         for (int i = 0; i < kCount; i++) gain[i] += p.weight_offset;
     }
     if (kKind != SMELT_NORM_RMS && kKind != SMELT_NORM_LAYER && p.scalar.data) {
+        float scalar[kCount];
         load_column(p.scalar, at, scalar);
 #pragma unroll
         for (int i = 0; i < kCount; i++) gain[i] *= scalar[i];
@@ -56,65 +56,98 @@ template <int kKind, int kVectors> struct Sums {
     }
 };
 
-/* mean (high, low) and scale of the row; mean of h = dout * gain (layer_norm), and of h times the value */
-struct Statistics {
-    float high, low, scale, mean, product;
+/* A row with its cotangents. */
+template <int kKind, int kVectors> struct Inputs {
+    Row<kKind, kVectors> row;
+    uint4 dout[kVectors], dsum[kKind == SMELT_NORM_OF_SUM ? kVectors : 1];
+
+    __device__ __forceinline__ void load(const smelt_norm_params &p, const Team &team, int vectors,
+                                         int64_t number)
+    {
+        const bool valid = number < p.walk.rows;
+        int64_t at[SMELT_ROW_SUM + 1];
+        locate(p.walk, valid ? number : 0, at);
+        row.load(p, team, vectors, number);
+        load_row(dout, p.data[SMELT_ROW_OUT] + at[SMELT_ROW_OUT], team, vectors,
+                 valid && p.data[SMELT_ROW_OUT]);
+        if constexpr (kKind == SMELT_NORM_OF_SUM)
+            load_row(dsum, p.data[SMELT_ROW_SUM] + at[SMELT_ROW_SUM], team, vectors,
+                     valid && p.data[SMELT_ROW_SUM]);
+    }
 };
 
+/* 1 / sqrt(variance or mean square + eps); the mean of h = dout * gain (layer_norm), and of h times the value
+ */
+struct Statistics {
+    Centre centre;
+    float scale, mean, product;
+};
+
+/* Layer_norm in float32 takes the mean first; else one round of sums, of 16-bit values around a pivot. */
 template <int kKind, int kVectors>
-__device__ __forceinline__ Statistics statistics(const Row<kKind, kVectors> &row,
-                                                 const uint4 (&dout)[kVectors], const smelt_norm_params &p,
-                                                 const Team &team, int vectors,
-                                                 float4 (&shared)[2][kMostWarps], int &parity)
+__device__ __forceinline__ Statistics statistics(const Inputs<kKind, kVectors> &in,
+                                                 const float (&gains)[kVectors][kCount],
+                                                 const smelt_norm_params &p, const Team &team, int vectors,
+                                                 Exchange (&shared)[2], int &count)
 {
-    float f[kCount], g[kCount], gain[kCount], scalar[kCount], sum[2] = {0, 0};
-    Statistics s = {0, 0, 0, 0, 0};
-    if constexpr (kKind == SMELT_NORM_LAYER) {
-        const Moments m = moments_of<Row<kKind, kVectors>, kVectors>(row, p, team, vectors, shared[parity]);
-        s.high = m.high, s.low = m.low, s.scale = rsqrtf(m.variance + p.eps);
-        parity ^= 1;
+    constexpr bool kLayer = kKind == SMELT_NORM_LAYER;
+    float f[kCount], g[kCount];
+    Statistics s = {{0, 0, 0}, 0, 0, 0};
+    if constexpr (kLayer) s.centre.pivot = in.row.pivot();
+    if constexpr (kLayer && kWide) {
+        float sum[1] = {0};
+#pragma unroll
+        for (int v = 0; v < kVectors; v++) {
+            if (team.rank + v * team.total >= vectors) continue;
+            in.row.values(v, f);
+#pragma unroll
+            for (int i = 0; i < kCount; i++) sum[0] += f[i] - s.centre.pivot;
+        }
+        team_sum(team, shared, count, sum);
+        s.centre.high = sum[0] * p.inverse_dim;
     }
+    float sums[kLayer ? 4 : 2]; /* squares, h d, d, h */
+#pragma unroll
+    for (int k = 0; k < (kLayer ? 4 : 2); k++) sums[k] = 0;
 #pragma unroll
     for (int v = 0; v < kVectors; v++) {
-        const int index = team.rank + v * team.total;
-        if (index >= vectors) continue;
-        row.values(v, f);
-        Elements::unpack(dout[v], g);
-        gains<kKind>(p, static_cast<int64_t>(index) * 16, gain, scalar);
+        if (team.rank + v * team.total >= vectors) continue;
+        in.row.values(v, f);
+        Elements::unpack(in.dout[v], g);
 #pragma unroll
         for (int i = 0; i < kCount; i++) {
-            const float h = g[i] * gain[i];
-            if (kKind == SMELT_NORM_LAYER)
-                sum[0] += h, sum[1] = fmaf(h, (f[i] - s.high) - s.low, sum[1]);
-            else
-                sum[0] = fmaf(f[i], f[i], sum[0]), sum[1] = fmaf(h, f[i], sum[1]);
+            const float h = g[i] * gains[v][i];
+            float d = f[i];
+            if (kLayer) d -= s.centre.pivot;
+            if (kLayer && kWide) d -= s.centre.high;
+            sums[0] = fmaf(d, d, sums[0]), sums[1] = fmaf(h, d, sums[1]);
+            if (kLayer) sums[kLayer ? 2 : 0] += d, sums[kLayer ? 3 : 0] += h;
         }
     }
-    team_sum(team, shared[parity], sum);
-    parity ^= 1;
-    if (kKind == SMELT_NORM_LAYER)
-        s.mean = sum[0] * p.inverse_dim;
-    else
-        s.scale = rsqrtf(sum[0] * p.inverse_dim + p.eps);
-    s.product = sum[1] * p.inverse_dim;
+    team_sum(team, shared, count, sums);
+    const float rest = kLayer ? sums[kLayer ? 2 : 0] * p.inverse_dim : 0.0f;
+    s.mean = kLayer ? sums[kLayer ? 3 : 0] * p.inverse_dim : 0.0f;
+    s.centre.low = rest;
+    if (kLayer && !kWide) s.centre.high = s.centre.pivot + rest;
+    s.scale = rsqrtf(not_negative(sums[0] * p.inverse_dim - rest * rest) + p.eps);
+    s.product = sums[1] * p.inverse_dim - rest * s.mean;
     return s;
 }
 
 /* One vector of the gradients of the rows, and its share of the sums. */
 template <int kKind, int kVectors>
-__device__ __forceinline__ void finish(const Row<kKind, kVectors> &row, int v, const uint4 &dout,
-                                       const uint4 &dsum, const smelt_norm_params &p, const Statistics &s,
-                                       int64_t at, char *dx, char *dresidual, Sums<kKind, kVectors> &sums)
+__device__ __forceinline__ void finish(const Inputs<kKind, kVectors> &in, int v, const float (&gain)[kCount],
+                                       const smelt_norm_params &p, const Statistics &s, int64_t at, char *dx,
+                                       char *dresidual, Sums<kKind, kVectors> &sums)
 {
-    float f[kCount], g[kCount], gain[kCount], scalar[kCount], d[kCount];
-    row.values(v, f);
-    Elements::unpack(dout, g);
-    gains<kKind>(p, at, gain, scalar);
-    const float pull = s.scale * s.scale * s.scale * s.product;
+    float f[kCount], g[kCount], d[kCount];
+    in.row.values(v, f);
+    Elements::unpack(in.dout[v], g);
+    const float pull = -s.scale * s.scale * s.scale * s.product, shift = -s.mean * s.scale;
 #pragma unroll
     for (int i = 0; i < kCount; i++) {
-        const float c = kKind == SMELT_NORM_LAYER ? (f[i] - s.high) - s.low : f[i];
-        d[i] = (g[i] * gain[i] - s.mean) * s.scale - c * pull;
+        const float c = kKind == SMELT_NORM_LAYER ? s.centre.of(f[i]) : f[i];
+        d[i] = fmaf(c, pull, fmaf(g[i] * gain[i], s.scale, shift));
         sums.by_norm[v][i] = fmaf(g[i], c * s.scale, sums.by_norm[v][i]);
     }
     if constexpr (kKind == SMELT_NORM_LAYER) {
@@ -122,15 +155,18 @@ __device__ __forceinline__ void finish(const Row<kKind, kVectors> &row, int v, c
         for (int i = 0; i < kCount; i++) sums.by_dout[v][i] += g[i];
     }
     if constexpr (kKind == SMELT_NORM_ADD_TO) {
-        Elements::unpack(row.residual[v], f);
+        Elements::unpack(in.row.residual[v], f);
 #pragma unroll
         for (int i = 0; i < kCount; i++) sums.by_dout[v][i] = fmaf(g[i], f[i], sums.by_dout[v][i]);
+        if (p.scalar.data) {
+            load_column(p.scalar, at, f);
 #pragma unroll
-        for (int i = 0; i < kCount; i++) f[i] = g[i] * scalar[i];
-        if (dresidual) store(dresidual + at, Elements::pack(f), p.streaming);
+            for (int i = 0; i < kCount; i++) g[i] *= f[i];
+        }
+        if (dresidual) store(dresidual + at, Elements::pack(g), p.streaming);
     }
     if constexpr (kKind == SMELT_NORM_OF_SUM) {
-        Elements::unpack(dsum, f);
+        Elements::unpack(in.dsum[v], f);
 #pragma unroll
         for (int i = 0; i < kCount; i++) d[i] += f[i];
         if (dresidual) store(dresidual + at, Elements::pack(d), p.streaming);
@@ -140,36 +176,43 @@ __device__ __forceinline__ void finish(const Row<kKind, kVectors> &row, int v, c
 
 template <int kKind, int kVectors> __device__ __forceinline__ void gradient(const smelt_norm_params &p)
 {
-    __shared__ float4 shared[2][kMostWarps];
+    /* the next row is asked for early where the registers hold it */
+    constexpr bool kAhead = kVectors == 1 || kKind == SMELT_NORM_RMS;
+    __shared__ Exchange shared[2];
     const Team team(p.lanes, p.cluster);
     const int vectors = static_cast<int>(p.dim / kCount);
-    int parity = 0;
+    int count = 0;
     Sums<kKind, kVectors> sums;
+    Inputs<kKind, kVectors> in, next;
+    float gains[kVectors][kCount];
     begin_kernel();
+    if (kAhead) next.load(p, team, vectors, team.index);
+#pragma unroll
+    for (int v = 0; v < kVectors; v++) {
+        const int index = team.rank + v * team.total;
+        load_gain<kKind>(p, static_cast<int64_t>(index < vectors ? index : 0) * 16, gains[v]);
+    }
+    begin_team(team, shared);
 #pragma unroll 1
     for (int64_t first = team.first(), number = team.index; first < p.walk.rows;
          first += team.teams, number += team.teams) {
-        const bool valid = number < p.walk.rows;
+        if (kAhead) {
+            in = next;
+            next.load(p, team, vectors, number + team.teams);
+        } else {
+            in.load(p, team, vectors, number);
+        }
+        const Statistics s = statistics(in, gains, p, team, vectors, shared, count);
         int64_t at[SMELT_WALK_TENSORS];
-        locate(p.walk, valid ? number : 0, at);
-        Row<kKind, kVectors> row;
-        uint4 dout[kVectors], dsum[kKind == SMELT_NORM_OF_SUM ? kVectors : 1];
-        row.load(p, team, vectors, number);
-        load_row(dout, p.data[SMELT_ROW_OUT] + at[SMELT_ROW_OUT], team, vectors,
-                 valid && p.data[SMELT_ROW_OUT]);
-        if constexpr (kKind == SMELT_NORM_OF_SUM)
-            load_row(dsum, p.data[SMELT_ROW_SUM] + at[SMELT_ROW_SUM], team, vectors,
-                     valid && p.data[SMELT_ROW_SUM]);
-        const Statistics s = statistics(row, dout, p, team, vectors, shared, parity);
+        locate(p.walk, number, at);
         char *dx = p.data[SMELT_ROW_DX], *dresidual = p.data[SMELT_ROW_DRESIDUAL];
         if (dx) dx += at[SMELT_ROW_DX];
         if (dresidual) dresidual += at[SMELT_ROW_DRESIDUAL];
 #pragma unroll
         for (int v = 0; v < kVectors; v++) {
             const int index = team.rank + v * team.total;
-            if (index < vectors && valid)
-                finish(row, v, dout[v], dsum[kKind == SMELT_NORM_OF_SUM ? v : 0], p, s,
-                       static_cast<int64_t>(index) * 16, dx, dresidual, sums);
+            if (index < vectors && number < p.walk.rows)
+                finish(in, v, gains[v], p, s, static_cast<int64_t>(index) * 16, dx, dresidual, sums);
         }
     }
     sums.write(p, team, vectors);

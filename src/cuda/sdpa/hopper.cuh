@@ -152,6 +152,18 @@ __device__ __forceinline__ void shared_write_fence()
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+/* Lets the next kernel of the stream start where blocks of this one no longer wait for a place. */
+__device__ __forceinline__ void launch_dependents()
+{
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+
+/* Waits for the kernel before, where that let this one start early. */
+__device__ __forceinline__ void wait_for_kernel_before()
+{
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+
 __device__ __forceinline__ float shared_float(uint32_t address)
 {
     float x;

@@ -16,6 +16,7 @@
 #define SMELT_IMAGES(X)                                                                                      \
     X(SMELT_SDPA_IMAGE_GENERIC, sdpa_generic, "sdpa_generic.fatbin")                                         \
     X(SMELT_SDPA_IMAGE_MERGE, sdpa_merge, "sdpa_merge.cubin")                                                \
+    X(SMELT_SDPA_IMAGE_FLOAT32, sdpa_float32, "sdpa_float32.cubin")                                          \
     X(SMELT_SDPA_IMAGE_VJP, vjp_generic, "vjp_generic.fatbin")                                               \
     X(64, sdpa_64, "sdpa_64.cubin")                                                                          \
     X(96, sdpa_96, "sdpa_96.cubin")                                                                          \

@@ -7,7 +7,12 @@
 #include <cuda.h>
 
 /* Images that no head size names; those of the gradient are SMELT_SDPA_IMAGE_VJP + head size. */
-enum { SMELT_SDPA_IMAGE_GENERIC, SMELT_SDPA_IMAGE_MERGE, SMELT_SDPA_IMAGE_VJP = 1000 };
+enum {
+    SMELT_SDPA_IMAGE_GENERIC,
+    SMELT_SDPA_IMAGE_MERGE,
+    SMELT_SDPA_IMAGE_FLOAT32,
+    SMELT_SDPA_IMAGE_VJP = 1000
+};
 
 CUresult smelt_sdpa_function(int image, const char *name, CUfunction *function);
 

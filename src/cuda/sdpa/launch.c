@@ -89,6 +89,16 @@ static CUresult launch_generic(const smelt_sdpa_params *p, CUstream stream)
                             kGenericShared, stream, NULL);
 }
 
+static CUresult launch_float32(const smelt_sdpa_params *p, CUstream stream)
+{
+    enum { kThreads = 256, kShared = 4 * (128 * 132 + 64 * 132 + 64 * 128 + 128 * 68) }; /* FloatShared */
+    CUfunction function;
+    const CUresult result = smelt_sdpa_function(SMELT_SDPA_IMAGE_FLOAT32, "smelt_sdpa_float32", &function);
+    if (result) return result;
+    return smelt_sdpa_start(function, p, (long long)p->m_tiles * p->heads_q * p->batch, kThreads, kShared,
+                            stream, NULL);
+}
+
 static CUresult launch_merge(const smelt_sdpa_params *p, CUstream stream)
 {
     CUfunction function;
@@ -117,6 +127,7 @@ CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_s
 {
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     if (kernel->family == SMELT_SDPA_GENERIC) return launch_generic(p, stream);
+    if (kernel->family == SMELT_SDPA_FLOAT32) return launch_float32(p, stream);
     CUresult result = smelt_sdpa_encode_maps(p, kernel);
     if (result) return result;
     char name[96];

@@ -12,6 +12,7 @@ enum smelt_sdpa_family {
     SMELT_SDPA_FORWARD, /* Hopper, many queries */
     SMELT_SDPA_SPLIT,   /* Hopper, few queries, keys split over blocks */
     SMELT_SDPA_GENERIC, /* any card, any type */
+    SMELT_SDPA_FLOAT32, /* float32, heads of up to 128, Hopper's shared memory */
 };
 
 /* One kernel that is built: a row of rows.h. */

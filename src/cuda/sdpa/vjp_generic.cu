@@ -113,7 +113,7 @@ __device__ __forceinline__ void add_product(float (&output)[8][8], const float (
 
 __device__ __forceinline__ void store_tile(const smelt_sdpa_view &view, int type, int64_t base, int first,
                                            int rows, int first_column, int columns, float factor,
-                                           const float (&output)[8][8])
+                                           const float (&output)[8][8], bool all)
 {
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     for (int i = 0; i < 8; i++) {
@@ -121,19 +121,19 @@ __device__ __forceinline__ void store_tile(const smelt_sdpa_view &view, int type
         if (row >= rows) return;
         for (int j = 0; j < 8; j++) {
             const int column = first_column + j / 4 * 64 + 4 * x + j % 4;
-            if (column < columns)
+            if (column < columns && (all || !isfinite(output[i][j])))
                 store_float(view, type, base + row * view.row + column * view.column, output[i][j] * factor);
         }
     }
 }
 
-__device__ __forceinline__ void query_tile(const smelt_sdpa_vjp_params &g, GenericShared &shared)
+__device__ __forceinline__ void query_tile(const smelt_sdpa_vjp_params &g, GenericShared &shared, int index)
 {
     const smelt_sdpa_params &p = g.forward;
     const int column_tiles = (p.head_dim + kColumns - 1) / kColumns, tiles = (p.q_length + kRows - 1) / kRows;
-    const int first_column = blockIdx.x % column_tiles * kColumns, lead = blockIdx.x / column_tiles / tiles;
+    const int first_column = index % column_tiles * kColumns, lead = index / column_tiles / tiles;
     VjpTile tile;
-    tile.first_row = (tiles - 1 - blockIdx.x / column_tiles % tiles) * kRows;
+    tile.first_row = (tiles - 1 - index / column_tiles % tiles) * kRows;
     tile.batch = lead / p.heads_q, tile.head = lead % p.heads_q;
     if (g.repair &&
         !g.query_flags[static_cast<int64_t>(lead) * g.query_blocks + tile.first_row / SMELT_VJP_FLAG_ROWS])
@@ -148,20 +148,20 @@ __device__ __forceinline__ void query_tile(const smelt_sdpa_vjp_params &g, Gener
                     tile.first_column, tile.range.length, first_column, p.head_dim);
     }
     store_tile(g.dq, p.q_type, line_of(g.dq, tile.batch, tile.head), tile.first_row, p.q_length, first_column,
-               p.head_dim, g.scale, output);
+               p.head_dim, g.scale, output, !g.repair);
 }
 
 /* Gradient of keys, or of values. */
 template <bool kValues>
-__device__ __forceinline__ void key_tile(const smelt_sdpa_vjp_params &g, GenericShared &shared)
+__device__ __forceinline__ void key_tile(const smelt_sdpa_vjp_params &g, GenericShared &shared, int index)
 {
     const smelt_sdpa_params &p = g.forward;
     const int columns = kValues ? p.value_dim : p.head_dim;
     const int column_tiles = (columns + kColumns - 1) / kColumns, tiles = (p.k_length + kRows - 1) / kRows;
-    const int first_column = blockIdx.x % column_tiles * kColumns, lead = blockIdx.x / column_tiles / tiles;
+    const int first_column = index % column_tiles * kColumns, lead = index / column_tiles / tiles;
     const int key_head = lead % p.heads_kv;
     VjpTile tile;
-    tile.first_row = blockIdx.x / column_tiles % tiles * kRows;
+    tile.first_row = index / column_tiles % tiles * kRows;
     tile.batch = lead / p.heads_kv;
     if (g.repair &&
         !g.key_flags[static_cast<int64_t>(lead) * g.key_blocks + tile.first_row / SMELT_VJP_FLAG_ROWS])
@@ -181,17 +181,17 @@ __device__ __forceinline__ void key_tile(const smelt_sdpa_vjp_params &g, Generic
         }
     const smelt_sdpa_view &view = kValues ? g.dv : g.dk;
     store_tile(view, kValues ? p.v_type : p.k_type, line_of(view, tile.batch, key_head), tile.first_row,
-               p.k_length, first_column, columns, kValues ? 1.0f : g.scale, output);
+               p.k_length, first_column, columns, kValues ? 1.0f : g.scale, output, !g.repair);
 }
 
 /* The changes of one tile of the mask, summed over all that it is broadcast over, in one fixed order. */
-__device__ __forceinline__ void mask_tile(const smelt_sdpa_vjp_params &g, GenericShared &shared)
+__device__ __forceinline__ void mask_tile(const smelt_sdpa_vjp_params &g, GenericShared &shared, int index)
 {
     const smelt_sdpa_params &p = g.forward;
     const int *length = g.dmask_length, x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int row_tiles = (length[2] + kRows - 1) / kRows, column_tiles = (length[3] + kKeys - 1) / kKeys;
-    const int column = blockIdx.x % column_tiles * kKeys, row = blockIdx.x / column_tiles % row_tiles * kRows;
-    const int lead = blockIdx.x / column_tiles / row_tiles, head = lead % length[1], batch = lead / length[1];
+    const int column = index % column_tiles * kKeys, row = index / column_tiles % row_tiles * kRows;
+    const int lead = index / column_tiles / row_tiles, head = lead % length[1], batch = lead / length[1];
     const int last_row = length[2] == 1 ? p.q_length : row + 1;
     const int last_column = length[3] == 1 ? p.k_length : column + 1;
     float sums[8][4] = {}, changes[8][4];
@@ -202,6 +202,10 @@ __device__ __forceinline__ void mask_tile(const smelt_sdpa_vjp_params &g, Generi
             for (tile.first_row = row; tile.first_row < last_row; tile.first_row += kRows)
                 for (tile.first_column = column; tile.first_column < last_column;
                      tile.first_column += kKeys) {
+                    const Range &range = tile.range;
+                    if (tile.first_column > min(tile.first_row + kRows - 1 + range.right, range.length - 1) ||
+                        tile.first_column + kKeys <= tile.first_row + range.left)
+                        continue;
                     compute_tile<kChange, false>(changes, g, shared, tile);
 #pragma unroll
                     for (int i = 0; i < 8; i++)
@@ -227,6 +231,17 @@ __device__ __forceinline__ void mask_tile(const smelt_sdpa_vjp_params &g, Generi
     }
 }
 
+/* Every gradient's tiles in one launch: which of them are flagged is not known before. */
+__device__ __forceinline__ void repair_tile(const smelt_sdpa_vjp_params &g, GenericShared &shared, int index)
+{
+    if (index < g.query_grid)
+        query_tile(g, shared, index);
+    else if (index - g.query_grid < g.key_grid)
+        key_tile<false>(g, shared, index - g.query_grid);
+    else
+        key_tile<true>(g, shared, index - g.query_grid - g.key_grid);
+}
+
 } // namespace smelt
 
 extern "C" __global__ __launch_bounds__(smelt::kPrepareThreads) void smelt_vjp_prepare(
@@ -246,9 +261,10 @@ __launch_bounds__(smelt::kSinkThreads) void smelt_vjp_sinks(const __grid_constan
         const __grid_constant__ smelt_sdpa_vjp_params g)                                                     \
     {                                                                                                        \
         extern __shared__ __align__(16) unsigned char memory[];                                              \
-        smelt::function(g, *reinterpret_cast<smelt::GenericShared *>(memory));                               \
+        smelt::function(g, *reinterpret_cast<smelt::GenericShared *>(memory), blockIdx.x);                   \
     }
 SMELT_ENTRY(smelt_vjp_queries, query_tile)
 SMELT_ENTRY(smelt_vjp_keys, key_tile<false>)
 SMELT_ENTRY(smelt_vjp_values, key_tile<true>)
 SMELT_ENTRY(smelt_vjp_mask, mask_tile)
+SMELT_ENTRY(smelt_vjp_repair, repair_tile)

@@ -15,9 +15,9 @@
 #define SMELT_KEY_ROW(D, DV, N, S, W, A, G)                                                                  \
     SMELT_ENTRY(D, DV, N, S, W, A, G, key_gradients, bf16, Bfloat)                                           \
     SMELT_ENTRY(D, DV, N, S, W, A, G, key_gradients, f16, Half)
-#define SMELT_QUERY_ROW(D, DV, N, S, G)                                                                      \
-    SMELT_ENTRY(D, DV, N, S, 0, 1, G, query_gradients, bf16, Bfloat)                                         \
-    SMELT_ENTRY(D, DV, N, S, 0, 1, G, query_gradients, f16, Half)
+#define SMELT_QUERY_ROW(D, DV, N, S, A, G)                                                                   \
+    SMELT_ENTRY(D, DV, N, S, 0, A, G, query_gradients, bf16, Bfloat)                                         \
+    SMELT_ENTRY(D, DV, N, S, 0, A, G, query_gradients, f16, Half)
 
 SMELT_KEYS(SMELT_KEY_ROW)
 SMELT_QUERIES(SMELT_QUERY_ROW)

@@ -17,11 +17,10 @@ struct KeyTile {
     template <class L> __device__ __forceinline__ void set(const smelt_sdpa_vjp_params &g, int index)
     {
         const smelt_sdpa_params &p = g.forward;
-        const int heads = p.batch * p.heads_kv;
-        /* neighbouring blocks share their queries; under a causal mask the longest tiles come first */
-        const bool by_head = p.section > 1;
-        const int lead = by_head ? index % heads : index / g.key_blocks;
-        first_key = (by_head ? index / heads : index % g.key_blocks) * kVjpRows;
+        int lead;
+        /* under a causal mask the first keys are seen by most: they come first */
+        tile_in_section(index, g.key_blocks, p.batch * p.heads_kv, g.key_section, &first_key, &lead);
+        first_key *= kVjpRows;
         batch = lead / p.heads_kv, head = lead % p.heads_kv;
         range = key_range(p, batch);
         const int last_key = min(first_key + kVjpRows, range.length) - 1;
@@ -32,11 +31,10 @@ struct KeyTile {
 };
 
 template <class L>
-__device__ __forceinline__ void produce_queries(const smelt_sdpa_vjp_params &g, const VjpShared<L> &shared,
-                                                const KeyTile &tile)
+__device__ __forceinline__ void produce_fixed_keys(const smelt_sdpa_vjp_params &g, const VjpShared<L> &shared,
+                                                   const KeyTile &tile)
 {
     const smelt_sdpa_params &p = g.forward;
-    if (tile.range.begin >= tile.range.end) return;
     barrier_expect(shared.fixed_full(), L::kFixedBytes);
 #pragma unroll 1
     for (int chunk = 0; chunk < L::kHeadChunks; chunk++)
@@ -46,7 +44,13 @@ __device__ __forceinline__ void produce_queries(const smelt_sdpa_vjp_params &g, 
     for (int chunk = 0; L::kSlopes && chunk < L::kValueChunks; chunk++)
         copy_box(shared.fixed(1) + chunk * L::kFixedChunkBytes, &p.v_map, shared.fixed_full(),
                  chunk * L::kChunk, tile.first_key, tile.head * p.v_head_step, tile.batch * p.v_batch_step);
-    Ring<L::kStages> ring;
+}
+
+template <class L>
+__device__ __forceinline__ void produce_queries(const smelt_sdpa_vjp_params &g, const VjpShared<L> &shared,
+                                                const KeyTile &tile, Ring<L::kStages> &ring)
+{
+    const smelt_sdpa_params &p = g.forward;
 #pragma unroll 1
     for (int head = tile.head * p.group; head < (tile.head + 1) * p.group; head++)
 #pragma unroll 1
@@ -79,6 +83,7 @@ template <class L> struct KeyConsumer {
     int group;
     Ring<L::kStages> ring;
     int head, query; /* what the ring's place holds: queries from this one on */
+    bool repair = false;
 
     float keys[L::kKeysWanted ? L::kHeadDim / 2 : 1], values[L::kValuesWanted ? L::kValueDim / 2 : 1];
     float scores[L::kSteps / 2], slopes[L::kSteps / 2];
@@ -88,10 +93,6 @@ template <class L> struct KeyConsumer {
                                            const KeyTile &tile, int group)
         : g(g), shared(shared), tile(tile), group(group)
     {
-#pragma unroll
-        for (float &x : keys) x = 0;
-#pragma unroll
-        for (float &x : values) x = 0;
     }
 
     static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
@@ -157,11 +158,32 @@ template <class L> struct KeyConsumer {
                 if (scores[i] == 0.0f) slopes[i] = 0.0f;
     }
 
+    /* Queries and dout as zero where they are not finite. A logsumexp that is not a number stands for a query
+     * that no key may meet in this round. */
+    __device__ __forceinline__ void clear()
+    {
+        const int stage = ring.stage();
+        clear_stage(shared.step(stage, 0), L::kStepBytes, exponent_bits(g.forward.type));
+        for (int i = threadIdx.x % 128; i < L::kSteps; i += 128) {
+            const float lse = shared_float(shared.lse(stage) + 4 * i),
+                        left = shared_float(shared.left(stage) + 4 * i);
+            const bool sound = lse == lse && isfinite(left);
+            if (!sound)
+                asm volatile(
+                    "st.shared.f32 [%0], %2;\nst.shared.f32 [%1], %3;" ::"r"(shared.lse(stage) + 4 * i),
+                    "r"(shared.left(stage) + 4 * i), "f"(INFINITY), "f"(0.0f)
+                    : "memory");
+        }
+        shared_write_fence();
+        named_sync(kBarrierGroup + group, 128);
+    }
+
     __device__ __forceinline__ void issue_scores()
     {
         const int stage = ring.stage();
         const uint32_t own = group * 64 * L::kRowBytes;
         barrier_wait(shared.full(stage), ring.phase());
+        if (repair) clear();
         issue_tile<L, L::kSteps, L::kHeadDim>(scores, shared.fixed(0) + own, shared.step(stage, 0));
         if (L::kSlopes)
             issue_tile<L, L::kSteps, L::kValueDim>(slopes, shared.fixed(1) + own, shared.step(stage, 1));
@@ -273,35 +295,56 @@ template <class L> struct KeyConsumer {
         }
     }
 
-    __device__ __forceinline__ void run()
+    __device__ __forceinline__ void run_steps()
     {
         const int steps = (tile.range.end - tile.range.begin) * g.forward.group;
         head = tile.head * g.forward.group, query = tile.range.begin * L::kSteps;
-        if (steps > 0) {
-            barrier_wait(shared.fixed_full(), 0);
-            if constexpr (L::kAhead)
-                run_ahead(steps);
-            else
-                run_in_step(steps);
-        }
-        store();
+#pragma unroll
+        for (float &x : keys) x = 0;
+#pragma unroll
+        for (float &x : values) x = 0;
+        if (steps <= 0) return;
+        barrier_wait(shared.fixed_full(), 0);
+        if constexpr (L::kAhead)
+            run_ahead(steps);
+        else
+            run_in_step(steps);
     }
 
     __device__ __forceinline__ void store()
     {
         const smelt_sdpa_params &p = g.forward;
         const int rows[2] = {row(0), row(1)};
-        uint32_t *flag = g.key_flags +
-                         (tile.batch * p.heads_kv + tile.head) * static_cast<int64_t>(g.key_blocks) +
-                         tile.first_key / kVjpRows;
         if constexpr (L::kKeysWanted)
             store_gradient<typename L::Element, L::kHeadDim>(g.dk, keys, g.scale,
                                                              tile.batch * g.dk.batch + tile.head * g.dk.head,
-                                                             rows, p.k_length, p.head_dim, flag, lane());
+                                                             rows, p.k_length, p.head_dim, lane());
         if constexpr (L::kValuesWanted)
             store_gradient<typename L::Element, L::kValueDim>(g.dv, values, 1.0f,
                                                               tile.batch * g.dv.batch + tile.head * g.dv.head,
-                                                              rows, p.k_length, p.value_dim, flag, lane());
+                                                              rows, p.k_length, p.value_dim, lane());
+    }
+
+    /* Twice where some sum is not finite: that may have come from a query that does not see the key. The
+     * second round takes such values as zero, and the generic kernel then looks after keys that do see them.
+     */
+    __device__ __forceinline__ void run()
+    {
+#pragma unroll 1
+        for (int round = 0; round < 2; round++) {
+            repair = round == 1;
+            run_steps();
+            store();
+            if (repair) return;
+            if (!all_finite(keys) || !all_finite(values)) shared.request_repair();
+            __syncwarp();
+            if (lane() == 0) barrier_arrive(shared.finished());
+            if (!shared.to_repair()) return;
+            if (threadIdx.x == 128)
+                g.key_flags[(static_cast<int64_t>(tile.batch) * g.forward.heads_kv + tile.head) *
+                                g.key_blocks +
+                            tile.first_key / kVjpRows] = 1;
+        }
     }
 };
 
@@ -311,11 +354,17 @@ template <class L> __device__ __forceinline__ void key_gradients(const smelt_sdp
     const VjpShared<L> shared(memory);
     if (threadIdx.x == 0) shared.start();
     __syncthreads();
-    KeyTile tile;
+    launch_dependents();
+    KeyTile tile = {};
     tile.template set<L>(g, blockIdx.x);
     if (threadIdx.x < 128) {
         registers_lower<24>();
-        if (threadIdx.x == 0) produce_queries<L>(g, shared, tile);
+        if (threadIdx.x != 0) return;
+        Ring<L::kStages> ring;
+        if (tile.range.begin < tile.range.end) produce_fixed_keys<L>(g, shared, tile);
+        produce_queries<L>(g, shared, tile, ring);
+        if (shared.to_repair()) produce_queries<L>(g, shared, tile, ring);
+        wait_for_kernel_before();
     } else {
         registers_raise<240>();
         KeyConsumer<L> consumer(g, shared, tile, threadIdx.x / 128 - 1);

@@ -14,7 +14,7 @@ static int shared_bytes(const struct smelt_vjp_kernel *kernel)
     const int fixed = kRows * (kernel->head_dim + (kernel->which == 2 ? 0 : kernel->value_dim)) * 2;
     const int step = kernel->steps * (kernel->head_dim + kernel->value_dim) * 2;
     const int rows = kernel->which == 0 ? 0 : 2 * 4 * kernel->steps;
-    return fixed + kernel->stages * (step + rows) + 8 * (1 + 2 * kernel->stages) + 1024;
+    return fixed + kernel->stages * (step + rows) + 8 * (2 + 2 * kernel->stages) + 8 + 1024;
 }
 
 static CUresult encode_maps(smelt_sdpa_vjp_params *g, const struct smelt_vjp_kernel *kernel)
@@ -36,7 +36,8 @@ static CUresult encode_maps(smelt_sdpa_vjp_params *g, const struct smelt_vjp_ker
     return result;
 }
 
-static CUresult launch_hopper(smelt_sdpa_vjp_params *g, int index, CUstream stream)
+/* `early`: it may start while the Hopper kernel before ends, and then waits for that by itself. */
+static CUresult launch_hopper(smelt_sdpa_vjp_params *g, int index, int early, CUstream stream)
 {
     const struct smelt_vjp_kernel *kernel = &smelt_vjp_kernels[index];
     const smelt_sdpa_params *p = &g->forward;
@@ -50,7 +51,10 @@ static CUresult launch_hopper(smelt_sdpa_vjp_params *g, int index, CUstream stre
     if (result) return result;
     const long long blocks = kernel->which ? (long long)p->batch * p->heads_kv * g->key_blocks
                                            : (long long)p->batch * p->heads_q * g->query_blocks;
-    return smelt_sdpa_start(function, g, blocks, kHopperThreads, shared_bytes(kernel), stream, NULL);
+    CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION};
+    attribute.value.programmaticStreamSerializationAllowed = 1;
+    return smelt_sdpa_start(function, g, blocks, kHopperThreads, shared_bytes(kernel), stream,
+                            early ? &attribute : NULL);
 }
 
 /* Blocks of nothing are not launched. */
@@ -65,12 +69,16 @@ static CUresult launch_plain(const smelt_sdpa_vjp_params *g, const char *name, l
 
 static long long pieces(int length, int piece) { return ((long long)length + piece - 1) / piece; }
 
-/* Tiles of `rows` of every head, `columns` of them. */
-static CUresult launch_generic(const smelt_sdpa_vjp_params *g, const char *name, int heads, int rows,
-                               int columns, CUstream stream)
+/* Blocks of the generic kernel for `heads` of `rows` by `columns`. */
+static long long generic_blocks(const smelt_sdpa_vjp_params *g, int heads, int rows, int columns)
 {
-    const long long blocks = g->forward.batch * heads * pieces(rows, SMELT_SDPA_GENERIC_ROWS) *
-                             pieces(columns, SMELT_SDPA_GENERIC_COLUMNS);
+    return (long long)g->forward.batch * heads * pieces(rows, SMELT_SDPA_GENERIC_ROWS) *
+           pieces(columns, SMELT_SDPA_GENERIC_COLUMNS);
+}
+
+static CUresult launch_tiles(const smelt_sdpa_vjp_params *g, const char *name, long long blocks,
+                             CUstream stream)
+{
     return launch_plain(g, name, blocks, SMELT_SDPA_GENERIC_THREADS, SMELT_SDPA_GENERIC_SHARED, stream);
 }
 
@@ -79,40 +87,51 @@ static CUresult launch_mask(const smelt_sdpa_vjp_params *g, CUstream stream)
     const int *length = g->dmask_length;
     const long long blocks = (long long)length[0] * length[1] * pieces(length[2], SMELT_SDPA_GENERIC_ROWS) *
                              pieces(length[3], SMELT_SDPA_GENERIC_ROWS);
-    return launch_plain(g, "smelt_vjp_mask", blocks, SMELT_SDPA_GENERIC_THREADS, SMELT_SDPA_GENERIC_SHARED,
-                        stream);
+    return launch_tiles(g, "smelt_vjp_mask", blocks, stream);
 }
 
-/* One gradient by the Hopper kernel `index`, and by the generic one what that leaves: tiles that are not
- * finite, or everything. `done`: the Hopper kernel has run already. */
-static CUresult launch_gradient(smelt_sdpa_vjp_params *g, const char *name, int index, int done, int heads,
-                                int rows, int columns, CUstream stream)
+/* dq, dk and dv: by the Hopper kernels one after the other, then what is not finite in one launch; or each by
+ * the generic kernel. */
+static CUresult launch_gradients(smelt_sdpa_vjp_params *g, const struct smelt_vjp_plan *plan, CUstream stream)
 {
+    const smelt_sdpa_params *p = &g->forward;
+    static const char *const names[3] = {"smelt_vjp_queries", "smelt_vjp_keys", "smelt_vjp_values"};
+    const int kernels[3] = {plan->queries, plan->keys, plan->values};
+    const void *wanted[3] = {g->dq.data, g->dk.data, g->dv.data};
+    const long long blocks[3] = {generic_blocks(g, p->heads_q, p->q_length, p->head_dim),
+                                 generic_blocks(g, p->heads_kv, p->k_length, p->head_dim),
+                                 generic_blocks(g, p->heads_kv, p->k_length, p->value_dim)};
+    long long repairs[3] = {0};
     CUresult result = CUDA_SUCCESS;
-    g->repair = index < smelt_vjp_kernel_count;
-    if (g->repair && !done) result = launch_hopper(g, index, stream);
-    return result ? result : launch_generic(g, name, heads, rows, columns, stream);
+    int started = -1;
+    for (int i = 0; i < 3 && !result; i++) {
+        if (!wanted[i] || kernels[i] == smelt_vjp_kernel_count) continue;
+        repairs[i] = blocks[i];
+        if (started == kernels[i]) continue; /* keys and values in one */
+        result = launch_hopper(g, kernels[i], started >= 0, stream);
+        started = kernels[i];
+    }
+    g->query_grid = (int32_t)repairs[0], g->key_grid = (int32_t)repairs[1];
+    g->repair = 1;
+    if (!result) result = launch_tiles(g, "smelt_vjp_repair", repairs[0] + repairs[1] + repairs[2], stream);
+    g->repair = 0;
+    for (int i = 0; i < 3 && !result; i++)
+        if (wanted[i] && kernels[i] == smelt_vjp_kernel_count)
+            result = launch_tiles(g, names[i], blocks[i], stream);
+    return result;
 }
 
 CUresult smelt_vjp_launch(smelt_sdpa_vjp_params *g, const struct smelt_vjp_plan *plan, CUstream stream)
 {
     const smelt_sdpa_params *p = &g->forward;
+    enum { kRowsEach = kPrepareThreads / 32 };
     const long long rows = (long long)p->batch * p->heads_q * g->q_padded;
-    const int together = g->dk.data && plan->keys == plan->values;
-    CUresult result =
-        launch_plain(g, "smelt_vjp_prepare", (rows + kPrepareThreads / 32 - 1) / (kPrepareThreads / 32),
-                     kPrepareThreads, 0, stream);
+    const long long flags = (long long)p->batch * p->heads_kv * g->key_blocks;
+    long long blocks = (rows + kRowsEach - 1) / kRowsEach;
+    if (blocks * kPrepareThreads < flags) blocks = (flags + kPrepareThreads - 1) / kPrepareThreads;
+    CUresult result = launch_plain(g, "smelt_vjp_prepare", blocks, kPrepareThreads, 0, stream);
     if (!result && g->dsinks)
         result = launch_plain(g, "smelt_vjp_sinks", p->heads_q, kSinkThreads, 0, stream);
     if (!result && g->dmask.data) result = launch_mask(g, stream);
-    if (!result && g->dq.data)
-        result = launch_gradient(g, "smelt_vjp_queries", plan->queries, 0, p->heads_q, p->q_length,
-                                 p->head_dim, stream);
-    if (!result && g->dk.data)
-        result = launch_gradient(g, "smelt_vjp_keys", plan->keys, 0, p->heads_kv, p->k_length, p->head_dim,
-                                 stream);
-    if (!result && g->dv.data)
-        result = launch_gradient(g, "smelt_vjp_values", plan->values, together, p->heads_kv, p->k_length,
-                                 p->value_dim, stream);
-    return result;
+    return result ? result : launch_gradients(g, plan, stream);
 }

@@ -36,7 +36,8 @@ struct VjpLayout {
     static constexpr int kRowsAt = kFixedBytes + kStages * kStepBytes;
     static constexpr int kRowsBytes = kQueries ? 0 : 2 * 4 * kSteps;
     static constexpr int kBarriersAt = kRowsAt + kStages * kRowsBytes;
-    static constexpr int kSharedBytes = kBarriersAt + 8 * (1 + 2 * kStages) + 1024;
+    static constexpr int kRepairAt = kBarriersAt + 8 * (2 + 2 * kStages);
+    static constexpr int kSharedBytes = kRepairAt + 8 + 1024;
 
     static_assert(kHeadDim % kChunk == 0 && kValueDim % kChunk == 0, "whole chunks");
     static_assert(kSteps % 16 == 0, "whole steps of the second product");
@@ -70,9 +71,28 @@ template <class L> struct VjpShared {
     {
         return base + L::kBarriersAt + 8 + 8 * (L::kStages + stage);
     }
+    __device__ __forceinline__ uint32_t finished() const
+    {
+        return base + L::kBarriersAt + 8 + 16 * L::kStages;
+    }
+    /* Is the tile to be computed again, as some result was not finite? Read after all have finished. */
+    __device__ __forceinline__ void request_repair() const
+    {
+        asm volatile("st.shared.b32 [%0], %1;" ::"r"(base + L::kRepairAt), "r"(1) : "memory");
+    }
+    __device__ __forceinline__ bool to_repair() const
+    {
+        uint32_t word;
+        barrier_wait(finished(), 0);
+        asm volatile("ld.shared.b32 %0, [%1];" : "=r"(word) : "r"(base + L::kRepairAt) : "memory");
+        return word;
+    }
+
     __device__ __forceinline__ void start() const
     {
+        asm volatile("st.shared.b32 [%0], %1;" ::"r"(base + L::kRepairAt), "r"(0) : "memory");
         barrier_init(fixed_full(), 1);
+        barrier_init(finished(), 8);
         for (int stage = 0; stage < L::kStages; stage++) {
             barrier_init(full(stage), 1);
             barrier_init(empty(stage), 8); /* one arrival a consumer warp */

@@ -25,8 +25,10 @@ typedef struct smelt_sdpa_vjp_params {
     uint32_t *query_flags; /* (B, Hq, blocks of queries): a tile of dq is to be computed again */
     uint32_t *key_flags;   /* (B, Hk, blocks of keys): the same of dk and dv */
     int32_t q_padded, query_blocks, key_blocks;
+    int32_t query_section, key_section; /* heads side by side in the order of blocks */
+    int32_t query_grid, key_grid;       /* blocks of the generic kernels of queries and of keys */
     int32_t dout_head_step, dout_batch_step;
-    int32_t repair; /* generic kernels: only flagged tiles */
+    int32_t repair; /* generic kernels: only flagged tiles, only what is not finite */
     float scale;
 } smelt_sdpa_vjp_params;
 

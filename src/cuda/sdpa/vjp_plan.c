@@ -7,7 +7,7 @@ const struct smelt_vjp_kernel smelt_vjp_kernels[] = {
 #define SMELT_KEYS(D, DV, N, S, W, A, G) {D, DV, N, S, W, A, G},
     SMELT_VJP_KEYS(SMELT_KEYS)
 #undef SMELT_KEYS
-#define SMELT_QUERIES(D, DV, N, S, G) {D, DV, N, S, 0, 1, G},
+#define SMELT_QUERIES(D, DV, N, S, A, G) {D, DV, N, S, 0, A, G},
         SMELT_VJP_QUERIES(SMELT_QUERIES)
 #undef SMELT_QUERIES
 };
@@ -49,6 +49,19 @@ static size_t flag_bytes(const smelt_sdpa_vjp_params *g, int heads, int blocks)
     return padded(sizeof(uint32_t) * (size_t)g->forward.batch * (size_t)heads * (size_t)blocks);
 }
 
+/* Heads whose tiles are worked on together. Tiles of one head share what they stream; where their lengths
+ * differ, so many heads that two tiles a multiprocessor are there to even that out, and as fit the L2 cache.
+ * `shared` heads stream the same `rows`. */
+static int section(const smelt_sdpa_params *p, int heads, int blocks, int64_t rows, int shared)
+{
+    if (p->right >= SMELT_SDPA_FAR && p->left >= SMELT_SDPA_FAR) return 1;
+    const int64_t bytes = rows * (p->head_dim + p->value_dim) * 2,
+                  fit = ((int64_t)24 << 20) / (bytes + 1) * shared;
+    const int enough = blocks ? (2 * 132 + blocks - 1) / blocks : 1;
+    const int64_t chosen = fit > enough ? fit : enough;
+    return chosen < heads ? (int)chosen : heads > 0 ? heads : 1;
+}
+
 size_t smelt_vjp_plan(smelt_sdpa_vjp_params *g, struct smelt_vjp_plan *plan,
                       const struct smelt_sdpa_card *card)
 {
@@ -57,9 +70,8 @@ size_t smelt_vjp_plan(smelt_sdpa_vjp_params *g, struct smelt_vjp_plan *plan,
     g->query_blocks = (p->q_length + kRows - 1) / kRows;
     g->key_blocks = (p->k_length + kRows - 1) / kRows;
     g->q_padded = g->query_blocks * kRows + 64; /* the last step of any kernel ends inside */
-    /* blocks of one head side by side share what they stream, unless their lengths differ */
-    const int even = p->right >= SMELT_SDPA_FAR && p->left >= SMELT_SDPA_FAR;
-    p->section = even ? 1 : p->batch * p->heads_q;
+    g->query_section = section(p, p->batch * p->heads_q, g->query_blocks, p->k_length, p->group);
+    g->key_section = section(p, p->batch * p->heads_kv, g->key_blocks, p->q_length * p->group, 1);
     plan->queries = choose(g, 0, card);
     plan->keys = choose(g, 1, card);
     plan->values = choose(g, 2, card);

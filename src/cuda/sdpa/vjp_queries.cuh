@@ -15,11 +15,10 @@ struct QueryTile {
     template <class L> __device__ __forceinline__ void set(const smelt_sdpa_vjp_params &g, int index)
     {
         const smelt_sdpa_params &p = g.forward;
-        const int heads = p.batch * p.heads_q;
+        int lead;
         /* under a causal mask the last queries see most: they come first */
-        const bool by_head = p.section > 1;
-        const int lead = by_head ? index % heads : index / g.query_blocks;
-        first_query = (g.query_blocks - 1 - (by_head ? index / heads : index % g.query_blocks)) * kVjpRows;
+        tile_in_section(index, g.query_blocks, p.batch * p.heads_q, g.query_section, &first_query, &lead);
+        first_query = (g.query_blocks - 1 - first_query) * kVjpRows;
         batch = lead / p.heads_q, head = lead % p.heads_q;
         range = key_range(p, batch);
         key_tiles(range, first_query, min(first_query + kVjpRows, p.q_length) - 1, L::kSteps);
@@ -27,11 +26,10 @@ struct QueryTile {
 };
 
 template <class L>
-__device__ __forceinline__ void produce_keys(const smelt_sdpa_vjp_params &g, const VjpShared<L> &shared,
-                                             const QueryTile &tile)
+__device__ __forceinline__ void produce_fixed_queries(const smelt_sdpa_vjp_params &g,
+                                                      const VjpShared<L> &shared, const QueryTile &tile)
 {
     const smelt_sdpa_params &p = g.forward;
-    if (tile.range.begin >= tile.range.end) return;
     barrier_expect(shared.fixed_full(), L::kFixedBytes);
 #pragma unroll 1
     for (int chunk = 0; chunk < L::kHeadChunks; chunk++)
@@ -42,8 +40,14 @@ __device__ __forceinline__ void produce_keys(const smelt_sdpa_vjp_params &g, con
         copy_box(shared.fixed(1) + chunk * L::kFixedChunkBytes, &g.dout_map, shared.fixed_full(),
                  chunk * L::kChunk, tile.first_query, tile.head * g.dout_head_step,
                  tile.batch * g.dout_batch_step);
+}
+
+template <class L>
+__device__ __forceinline__ void produce_keys(const smelt_sdpa_vjp_params &g, const VjpShared<L> &shared,
+                                             const QueryTile &tile, Ring<L::kStages> &ring)
+{
+    const smelt_sdpa_params &p = g.forward;
     const int head = tile.head / p.group;
-    Ring<L::kStages> ring;
 #pragma unroll 1
     for (int n = tile.range.begin; n < tile.range.end; n++) {
         const int stage = ring.stage();
@@ -67,6 +71,7 @@ template <class L> struct QueryConsumer {
     const VjpShared<L> &shared;
     const QueryTile &tile;
     int group;
+    bool repair = false;
     Ring<L::kStages> ring;
     Uncut uncut;
 
@@ -80,8 +85,6 @@ template <class L> struct QueryConsumer {
     {
         const int64_t line = (static_cast<int64_t>(tile.batch) * g.forward.heads_q + tile.head) * g.q_padded;
         const int first = tile.first_query + 64 * group;
-#pragma unroll
-        for (float &x : queries) x = 0;
         uncut.set(tile.range, L::kSteps, first, first + 63);
         for (int r = 0; r < 2; r++) lse[r] = g.lse[line + row(r)], left[r] = g.left[line + row(r)];
     }
@@ -114,18 +117,19 @@ template <class L> struct QueryConsumer {
             scores[i] = exp2_fast(fmaf(scores[i], p.scale_log2, -lse[i / 2 % 2]));
     }
 
-    /* Key rows that no query may see are overwritten with zeros: they are an operand of the second product.
-     */
-    __device__ __forceinline__ void clear_hidden(int n, uint32_t keys)
+    /* Key rows that no query may see are overwritten with zeros, and under repair all that is not finite:
+     * keys are an operand of the second product. */
+    __device__ __forceinline__ void clear_keys(int n, uint32_t keys)
     {
         const smelt_sdpa_params &p = g.forward;
+        const bool masked = L::kGeneral && p.key_mask;
         const bool tail = tile.range.length < p.k_length && (n + 1) * L::kSteps > tile.range.length;
-        if (!tail && !(L::kGeneral && p.key_mask)) return;
+        if (!tail && !masked && !repair) return;
+        if (repair) clear_stage(keys, L::kHeadChunks * L::kStepChunkBytes, exponent_bits(p.type));
 #pragma unroll 1
         for (int row = threadIdx.x % 128; row < L::kSteps; row += 128) {
             const int key = n * L::kSteps + row;
-            if (key < tile.range.length && !(L::kGeneral && p.key_mask && !key_is_kept(p, tile.batch, key)))
-                continue;
+            if (key < tile.range.length && !(masked && !key_is_kept(p, tile.batch, key))) continue;
 #pragma unroll 1
             for (int i = 0; i < L::kHeadChunks * L::kRowBytes / 16; i++) {
                 const int chunk = i / (L::kRowBytes / 16), inside = i % (L::kRowBytes / 16);
@@ -136,7 +140,7 @@ template <class L> struct QueryConsumer {
             }
         }
         shared_write_fence();
-        named_sync(1 + group, 128);
+        named_sync(kBarrierGroup + group, 128);
     }
 
     __device__ __forceinline__ void issue_scores(int n)
@@ -144,7 +148,7 @@ template <class L> struct QueryConsumer {
         const int stage = ring.stage();
         const uint32_t own = group * 64 * L::kRowBytes;
         barrier_wait(shared.full(stage), ring.phase());
-        clear_hidden(n, shared.step(stage, 0));
+        clear_keys(n, shared.step(stage, 0));
         issue_tile<L, L::kSteps, L::kHeadDim>(scores, shared.fixed(0) + own, shared.step(stage, 0));
         issue_tile<L, L::kSteps, L::kValueDim>(slopes, shared.fixed(1) + own, shared.step(stage, 1));
     }
@@ -185,9 +189,8 @@ template <class L> struct QueryConsumer {
     }
 
     /* The scores of the next step are issued before the sum of the current one. */
-    __device__ __forceinline__ void run_keys()
+    __device__ __forceinline__ void run_ahead()
     {
-        barrier_wait(shared.fixed_full(), 0);
         issue_scores(tile.range.begin);
         turn<0>(tile.range.begin);
         settle();
@@ -205,17 +208,57 @@ template <class L> struct QueryConsumer {
         wait_sum(last);
     }
 
-    __device__ __forceinline__ void run()
+    /* One step after the other, where only two stages fit. */
+    __device__ __forceinline__ void run_in_step()
+    {
+#pragma unroll 1
+        for (int n = tile.range.begin; n < tile.range.end; n++) {
+            const int stage = ring.stage();
+            issue_scores(n);
+            turn<0>(n);
+            settle();
+            issue_sum<L, L::kHeadDim>(queries, changes, shared.step(stage, 0));
+            wait_sum(stage);
+        }
+    }
+
+    __device__ __forceinline__ void store()
     {
         const smelt_sdpa_params &p = g.forward;
-        if (tile.range.begin < tile.range.end) run_keys();
         const int rows[2] = {row(0), row(1)};
-        store_gradient<typename L::Element, L::kHeadDim>(
-            g.dq, queries, g.scale, tile.batch * g.dq.batch + tile.head * g.dq.head, rows, p.q_length,
-            p.head_dim,
-            g.query_flags + (tile.batch * p.heads_q + tile.head) * static_cast<int64_t>(g.query_blocks) +
-                tile.first_query / kVjpRows,
-            lane());
+        store_gradient<typename L::Element, L::kHeadDim>(g.dq, queries, g.scale,
+                                                         tile.batch * g.dq.batch + tile.head * g.dq.head,
+                                                         rows, p.q_length, p.head_dim, lane());
+    }
+
+    /* Twice where some sum is not finite: that may have come from a key that the query does not see. The
+     * second round takes such values as zero, and the generic kernel then looks after queries that do see
+     * them. */
+    __device__ __forceinline__ void run()
+    {
+#pragma unroll 1
+        for (int round = 0; round < 2; round++) {
+            repair = round == 1;
+#pragma unroll
+            for (float &x : queries) x = 0;
+            if (tile.range.begin < tile.range.end) {
+                barrier_wait(shared.fixed_full(), 0);
+                if constexpr (L::kAhead)
+                    run_ahead();
+                else
+                    run_in_step();
+            }
+            store();
+            if (repair) return;
+            if (!all_finite(queries)) shared.request_repair();
+            __syncwarp();
+            if (lane() == 0) barrier_arrive(shared.finished());
+            if (!shared.to_repair()) return;
+            if (threadIdx.x == 128)
+                g.query_flags[(static_cast<int64_t>(tile.batch) * g.forward.heads_q + tile.head) *
+                                  g.query_blocks +
+                              tile.first_query / kVjpRows] = 1;
+        }
     }
 };
 
@@ -225,11 +268,17 @@ template <class L> __device__ __forceinline__ void query_gradients(const smelt_s
     const VjpShared<L> shared(memory);
     if (threadIdx.x == 0) shared.start();
     __syncthreads();
-    QueryTile tile;
+    launch_dependents();
+    QueryTile tile = {};
     tile.template set<L>(g, blockIdx.x);
     if (threadIdx.x < 128) {
         registers_lower<24>();
-        if (threadIdx.x == 0) produce_keys<L>(g, shared, tile);
+        if (threadIdx.x != 0) return;
+        Ring<L::kStages> ring;
+        if (tile.range.begin < tile.range.end) produce_fixed_queries<L>(g, shared, tile);
+        produce_keys<L>(g, shared, tile, ring);
+        if (shared.to_repair()) produce_keys<L>(g, shared, tile, ring);
+        wait_for_kernel_before();
     } else {
         registers_raise<240>();
         QueryConsumer<L> consumer(g, shared, tile, threadIdx.x / 128 - 1);

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "epilogue.cuh"
-#include "mask.cuh"
+#include "values.cuh"
 #include "vjp_layout.cuh"
 
 namespace smelt
@@ -150,18 +150,21 @@ __device__ __forceinline__ void weigh_general(float (&scores)[kCount], uint32_t 
     }
 }
 
-/* Writes this thread's two rows of a gradient, and notes where some sum is not finite: that may have come
- * from what the row does not see, and the tile is then computed again by the generic kernel. */
+template <int kCount> __device__ __forceinline__ bool all_finite(const float (&values)[kCount])
+{
+    float poison = 0;
+#pragma unroll
+    for (int i = 0; i < kCount; i++) poison = fmaf(values[i], 0.0f, poison);
+    return poison == poison;
+}
+
+/* Writes this thread's two rows of a gradient. */
 template <class Element, int kColumns>
 __device__ __forceinline__ void store_gradient(const smelt_sdpa_view &view, const float (&sum)[kColumns / 2],
                                                float factor, int64_t base, const int (&rows)[2], int length,
-                                               int columns, uint32_t *flag, int lane)
+                                               int columns, int lane)
 {
     if (!view.data) return;
-    float poison = 0;
-#pragma unroll
-    for (int i = 0; i < kColumns / 2; i++) poison = fmaf(sum[i], 0.0f, poison);
-    if (poison != poison) *flag = 1;
     uint16_t *lines[2];
 #pragma unroll
     for (int r = 0; r < 2; r++)
@@ -170,6 +173,29 @@ __device__ __forceinline__ void store_gradient(const smelt_sdpa_view &view, cons
                        : nullptr;
     const float factors[2] = {factor, factor};
     store_output<Element, kColumns>(sum, factors, lines, columns, view.column, lane);
+}
+
+/* Values of `bytes` of shared memory that are not finite become zero. Every warpgroup does all of it for
+ * itself: the writes agree. */
+__device__ __forceinline__ void clear_stage(uint32_t at, int bytes, uint32_t exponent)
+{
+#pragma unroll 1
+    for (int i = threadIdx.x % 128 * 16; i < bytes; i += 128 * 16) {
+        uint32_t w[4];
+        asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
+                     : "r"(at + i)
+                     : "memory");
+        for (int j = 0; j < 4; j++) w[j] = clear_not_finite(w[j], exponent);
+        asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(at + i), "r"(w[0]), "r"(w[1]),
+                     "r"(w[2]), "r"(w[3])
+                     : "memory");
+    }
+}
+
+__device__ __forceinline__ uint32_t exponent_bits(int type)
+{
+    return type == SMELT_TYPE_BF16 ? 0x7F80u : 0x7C00u;
 }
 
 } // namespace smelt
