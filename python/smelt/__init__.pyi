@@ -2,8 +2,10 @@
 from typing import Any
 
 from smelt import fast as fast
+from smelt import metal as metal
 from smelt.fast import geglu as geglu
 from smelt.fast import layer_norm as layer_norm
+from smelt.fast import metal_kernel as metal_kernel
 from smelt.fast import moe_routing as moe_routing
 from smelt.fast import norm_add as norm_add
 from smelt.fast import residual_norm as residual_norm
@@ -21,5 +23,8 @@ from smelt.fast import swiglu as swiglu
 __version__: str
 
 class UnsupportedError(NotImplementedError, ValueError): ...
+
+class CompileError(RuntimeError):
+    log: str
 
 def info() -> dict[str, Any]: ...

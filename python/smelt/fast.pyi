@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from typing import Any, Literal, TypeVar, overload
 
+from smelt.metal import metal_kernel as metal_kernel
+
 A = TypeVar("A")  # an array of any library with DLPack
 
 def rms_norm(
