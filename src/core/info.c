@@ -10,6 +10,7 @@
 
 #include "core/cpu.h"
 #include "core/parallel.h"
+#include "metal/process.h"
 
 #if defined(__x86_64__)
 #    include <cpuid.h>
@@ -62,6 +63,18 @@ static void add_processor(struct text *text)
     add_string(text, begin);
 }
 
+/* The program that a first custom kernel would start. */
+static void add_compiler(struct text *text)
+{
+    const char *path = smelt_compiler_path();
+    add(text, ", \"compiler\": ");
+    if (path)
+        add_string(text, path);
+    else
+        add(text, "null");
+    add(text, ", ");
+}
+
 static void add_caches(struct text *text)
 {
     add(text, "\"caches\": {");
@@ -104,14 +117,9 @@ static void add_cache_directory(struct text *text)
 static void add_build(struct text *text)
 {
 #if defined(__clang__)
-    add(text, "\"built_with\": \"clang %d.%d.%d\", ", __clang_major__, __clang_minor__, __clang_patchlevel__);
+    add(text, "\"built_with\": \"clang %d.%d.%d\"", __clang_major__, __clang_minor__, __clang_patchlevel__);
 #else
-    add(text, "\"built_with\": \"gcc %d.%d.%d\", ", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
-#endif
-#ifdef _OPENMP
-    add(text, "\"openmp\": true");
-#else
-    add(text, "\"openmp\": false");
+    add(text, "\"built_with\": \"gcc %d.%d.%d\"", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 #endif
 }
 
@@ -133,8 +141,7 @@ smelt_status smelt_info(char *json, size_t capacity, size_t *needed)
     add_caches(&text);
     add(&text, ", \"devices\": [], ");
     add_cache_directory(&text);
-    /* The compiler of custom kernels is a process of its own; this build comes without it. */
-    add(&text, ", \"compiler\": null, ");
+    add_compiler(&text);
     add_build(&text);
     add(&text, "}");
     if (text.length >= sizeof kept)

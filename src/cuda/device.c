@@ -9,7 +9,7 @@ enum { kDevices = 64 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     CUcontext context; /* the primary one, retained for the life of the process */
-    int major, minor, multiprocessors;
+    int major, minor, multiprocessors, cache_bytes;
 } known[kDevices];
 
 smelt_status smelt_cuda_status(CUresult result, const char *operation, const char *what)
@@ -35,6 +35,9 @@ static CUresult learn(const struct smelt_cuda_driver *cuda, int index)
     if (!result)
         result = cuda->DeviceGetAttribute(&known[index].multiprocessors,
                                           CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device);
+    if (!result)
+        result =
+            cuda->DeviceGetAttribute(&known[index].cache_bytes, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, device);
     return result ? result : cuda->DevicePrimaryCtxRetain(&known[index].context, device);
 }
 
@@ -84,6 +87,7 @@ smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct sme
     if (result) return smelt_cuda_status(result, operation, "CUDA device");
     device->major = known[index].major, device->minor = known[index].minor;
     device->multiprocessors = known[index].multiprocessors;
+    device->cache_bytes = known[index].cache_bytes;
     if (device->major < 8)
         return smelt_cuda_leave(device,
                                 smelt_fail(SMELT_UNSUPPORTED,

@@ -8,7 +8,7 @@
 
 struct smelt_cuda_device {
     const struct smelt_cuda_driver *driver;
-    int index, major, minor, multiprocessors;
+    int index, major, minor, multiprocessors, cache_bytes; /* of the second-level cache */
     bool pushed;
 };
 

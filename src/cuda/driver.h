@@ -20,6 +20,7 @@
     X(CtxPopCurrent, "cuCtxPopCurrent_v2", (CUcontext *))                                                    \
     X(PointerGetAttribute, "cuPointerGetAttribute", (void *, CUpointer_attribute, CUdeviceptr))              \
     X(CtxSynchronize, "cuCtxSynchronize", (void))                                                            \
+    X(ThreadExchangeStreamCaptureMode, "cuThreadExchangeStreamCaptureMode", (CUstreamCaptureMode *))         \
     X(ModuleLoadData, "cuModuleLoadData", (CUmodule *, const void *))                                        \
     X(ModuleGetFunction, "cuModuleGetFunction", (CUfunction *, CUmodule, const char *))                      \
     X(FuncSetAttribute, "cuFuncSetAttribute", (CUfunction, CUfunction_attribute, int))                       \

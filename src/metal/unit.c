@@ -80,7 +80,9 @@ static smelt_status judge(const char *answer, size_t size)
         return smelt_fail(SMELT_INTERNAL_ERROR, "the Metal compiler gave an answer that is not one");
     memcpy(&status, word, sizeof status);
     if (status == 0) return SMELT_OK;
-    return smelt_fail(SMELT_COMPILE_ERROR, "%.*s", (int)log_length, log);
+    while (log_length && log[log_length - 1] == '\n') log_length--;
+    return smelt_fail(status == 2 ? SMELT_INVALID_ARGUMENT : SMELT_COMPILE_ERROR, "%.*s", (int)log_length,
+                      log);
 }
 
 static smelt_status find_answer(const struct smelt_unit *u, char **answer, size_t *size)

@@ -162,6 +162,8 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
     dump(module, "clang", ir);
     if (!prepare_module(module, source, target, &report->threadgroup_bytes, log)) return false;
     dump(module, "scalar", ir);
+    report->missing_constant = !constants_are_known(module, source, log);
+    if (report->missing_constant) return false;
     engine_open(&e, module, source, log);
     e.rows = rows;
     e.lanes_per_register = !strcmp(target->cpu, "skylake-avx512") ? 16 : 8;

@@ -17,6 +17,7 @@ struct kernel_report {
     uint64_t threadgroup_bytes; /* of the kernel's own variables */
     uint64_t private_bytes;     /* of stack that its thread variables need */
     bool has_barrier, has_loop;
+    bool missing_constant; /* why there is no object */
     uint32_t vector_accesses, gather_accesses, scalar_accesses, serial_operations;
 };
 
@@ -40,6 +41,8 @@ void expand_copies(LLVMValueRef function);
 /* layout.c */
 void protect_layout(LLVMValueRef function);
 void release_layout(LLVMValueRef function);
+/* constants.c: false, with a message, where the kernel reads a constant that the caller did not give. */
+bool constants_are_known(LLVMModuleRef module, LLVMValueRef entry, struct text *log);
 /* sanitise.c */
 void sanitise_function(LLVMValueRef function);
 

@@ -3,7 +3,8 @@
 #include "cpu/sdpa/plan.h"
 
 enum {
-    BLOCK_ROWS = 384,        /* queries that share one packing of keys and values */
+    MOST_BLOCK_ROWS = 768,   /* queries that share one packing of keys and values, */
+    BLOCK_ROWS = 384,        /* and where these would be too few items */
     BLOCK_BYTES = 512 << 10, /* of their queries and outputs: they stay in the second cache */
     ENOUGH_ITEMS = 64,       /* for many threads; below, keys are split */
     FEW_ITEMS = 16,          /* below, blocks shrink */
@@ -24,16 +25,25 @@ static int64_t sized(int64_t a, int64_t b, int64_t c)
     return result;
 }
 
+/* Blocks of about the same size, none above `most` rows. */
+static int64_t cut_rows(struct sdpa_plan *plan, int64_t most)
+{
+    int64_t rows = plan->tiles->rows, blocks = ceiling(plan->unit_rows, most);
+    plan->block_rows = blocks > 1 ? round_up(ceiling(plan->unit_rows, blocks), rows) : most;
+    if (plan->block_rows > plan->unit_rows) plan->block_rows = round_up(plan->unit_rows, rows);
+    if (plan->block_rows < rows) plan->block_rows = rows;
+    plan->blocks = ceiling(plan->unit_rows, plan->block_rows);
+    return sized(plan->units, plan->blocks, 0);
+}
+
 static void cut(struct sdpa_plan *plan)
 {
     const struct smelt_sdpa_args *a = plan->args;
     int64_t rows = plan->tiles->rows, width = (a->dim > a->value_dim ? a->dim : a->value_dim) * 8;
     int64_t fitting = width > BLOCK_BYTES / rows ? rows : BLOCK_BYTES / width / rows * rows;
-    plan->block_rows = fitting < BLOCK_ROWS ? fitting : BLOCK_ROWS;
-    if (plan->block_rows > plan->unit_rows) plan->block_rows = round_up(plan->unit_rows, rows);
-    if (plan->block_rows < rows) plan->block_rows = rows;
-    plan->blocks = ceiling(plan->unit_rows, plan->block_rows);
-    int64_t items = sized(plan->units, plan->blocks, 0);
+    int64_t items = cut_rows(plan, fitting < MOST_BLOCK_ROWS ? fitting : MOST_BLOCK_ROWS);
+    if (items >= 0 && items < ENOUGH_ITEMS)
+        items = cut_rows(plan, fitting < BLOCK_ROWS ? fitting : BLOCK_ROWS);
     int64_t most = a->kv_len / LEAST_SPLIT_KEYS, wanted = items > 0 ? ceiling(ENOUGH_ITEMS, items) : 1;
     plan->splits = wanted < most ? wanted : most > 1 ? most : 1;
     while (items >= 0 && items * plan->splits < FEW_ITEMS && plan->block_rows > rows) {

@@ -18,28 +18,30 @@ VEC int64_t fetch_ahead(const struct smelt_sdpa_tile *tile, int64_t row, int64_t
 /* scores[j] = keys[j] . queries for the keys of the tile, and their largest; `length` packed floats each. */
 VEC void scores(const struct smelt_sdpa_tile *tile, int vectors, int64_t length, vf largest[TILE_VECTORS])
 {
-    int64_t stride = smelt_sdpa_stride(tile->dim);
-    const float *keys = tile->keys;
-    int64_t fetched = 0, part = tile->ahead_rows * TILE_GROUP / (tile->end - tile->first) + 1;
+    int64_t stride = tile->key_step;
+    const float *keys = tile->keys, *queries = tile->queries;
+    float *to = tile->scores + tile->first * TILE_ROWS;
+    int64_t fetched = 0, part = tile->ahead_rows * TILE_GROUP / (tile->end - tile->first);
+    if (tile->ahead_rows) part++;
     vf most[TILE_VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) most[v] = vec_set(-INFINITY);
-    for (int64_t j = tile->first; j < tile->end; j += TILE_GROUP) {
+    for (int64_t j = tile->first, end = tile->end; j < end; j += TILE_GROUP, to += TILE_GROUP * TILE_ROWS) {
         vf acc[TILE_GROUP][TILE_VECTORS];
 #pragma GCC unroll 8
         for (int g = 0; g < TILE_GROUP; g++)
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) acc[g][v] = vec_zero();
-        tile_dot(acc, vectors, tile->queries, keys + j * stride, stride, length);
-        fetched = fetch_ahead(tile, fetched, part);
-        int64_t count = tile->end - j;
+        tile_dot(acc, vectors, queries, keys + j * stride, stride, length);
+        if (part) fetched = fetch_ahead(tile, fetched, part);
+        int64_t count = end - j;
 #pragma GCC unroll 8
         for (int g = 0; g < TILE_GROUP; g++) {
             if (g >= count) break;
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) {
                 most[v] = vec_max(most[v], acc[g][v]);
-                vec_store_f32(tile->scores + (j + g) * TILE_ROWS + v * VEC_WIDTH, acc[g][v]);
+                vec_store_f32(to + g * TILE_ROWS + v * VEC_WIDTH, acc[g][v]);
             }
         }
     }
@@ -51,11 +53,11 @@ VEC void scores(const struct smelt_sdpa_tile *tile, int vectors, int64_t length,
 VEC void values(const struct smelt_sdpa_tile *tile, int vectors, int64_t first, int64_t end, bool changed,
                 const vf rescale[TILE_VECTORS])
 {
-    int64_t stride = smelt_sdpa_stride(tile->value_dim);
+    int64_t stride = tile->value_step;
     const float *rows = (const float *)tile->values + first * stride;
     const float *lanes = tile->scores + first * TILE_ROWS;
-    for (int64_t d = 0; d < tile->value_dim; d += TILE_GROUP) {
-        float *out = tile->out + d * TILE_ROWS;
+    float *out = tile->out;
+    for (int64_t d = 0, dim = tile->value_dim; d < dim; d += TILE_GROUP, out += TILE_GROUP * TILE_ROWS) {
         vf acc[TILE_GROUP][TILE_VECTORS];
 #pragma GCC unroll 8
         for (int g = 0; g < TILE_GROUP; g++)

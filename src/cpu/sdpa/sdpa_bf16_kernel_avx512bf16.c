@@ -112,7 +112,7 @@ static void pair_seen(const struct smelt_sdpa_tile *tile, int64_t pair, const fl
 
 static void values_seen(const struct smelt_sdpa_tile *tile, bool changed, const vf rescale[TILE_VECTORS])
 {
-    int64_t stride = smelt_sdpa_stride(tile->value_dim), begin = tile->first / 2, end = (tile->end + 1) / 2;
+    int64_t stride = tile->value_step, begin = tile->first / 2, end = (tile->end + 1) / 2;
     for (int64_t j = begin; j <= end; j++) {
         const float *row = (const float *)tile->values + j * stride;
         if (j < end && pair_is_finite(row, tile->value_dim)) continue;

@@ -36,7 +36,7 @@ static void value_seen(const struct smelt_sdpa_tile *tile, int64_t j, const floa
 /* values() where some are not finite and some keys are hidden: the same sums in the same order. */
 static void values_seen(const struct smelt_sdpa_tile *tile, bool changed, const vf rescale[TILE_VECTORS])
 {
-    int64_t stride = smelt_sdpa_stride(tile->value_dim), begin = tile->first;
+    int64_t stride = tile->value_step, begin = tile->first;
     for (int64_t j = tile->first; j <= tile->end; j++) {
         const float *row = (const float *)tile->values + j * stride;
         if (j < tile->end && row_is_finite(row, tile->value_dim)) continue;
@@ -82,6 +82,7 @@ static void turn_queries(float *queries, const float *rows, int64_t dim)
 const struct smelt_sdpa_tiles SMELT_ISA_NAME(smelt_sdpa_tiles) = {
     .rows = TILE_ROWS,
     .lanes = VEC_WIDTH,
+    .group = TILE_GROUP,
     .pack_keys = pack_rows,
     .pack_values = pack_rows,
     .turn_queries = turn_queries,

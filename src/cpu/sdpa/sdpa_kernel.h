@@ -35,10 +35,12 @@ struct smelt_sdpa_rows {
 
 /* One row block against keys [first, end) of one packed key block. `first` is a multiple of 16. */
 struct smelt_sdpa_tile {
-    const void *queries, *keys, *values; /* packed */
-    float *scores, *seen;                /* (keys, rows) each */
-    float *out;                          /* (value_dim, rows): not yet divided by sum */
-    float *largest, *sum;                /* (rows): of the scores in base 2, and of 2^(score - largest) */
+    const void *queries; /* packed */
+    const void *keys, *values;
+    int64_t key_step, value_step; /* floats from one row to the next */
+    float *scores, *seen;         /* (keys, rows) each */
+    float *out;                   /* (value_dim, rows): not yet divided by sum */
+    float *largest, *sum;         /* (rows): of the scores in base 2, and of 2^(score - largest) */
     int64_t first, end, dim, value_dim;
     int vectors;         /* of lanes in use */
     float before;        /* the dot products are multiplied by it where `masked` */
@@ -59,6 +61,7 @@ struct smelt_sdpa_tile {
 struct smelt_sdpa_tiles {
     int rows; /* of a row block */
     int lanes;
+    int group; /* of float32 rows and columns that are read at a time where they lie; 0: only packed ones */
     /* `rows` rows of `length` elements; rows with keep 0 become zeros, as do those up to `padded`. Returns
      * whether all are finite. */
     bool (*pack_keys)(void *packed, const struct smelt_sdpa_rows *from, int64_t rows, int64_t padded,

@@ -55,13 +55,13 @@ VEC bool softmax_update(const struct smelt_sdpa_tile *tile, int vectors, const v
         vec_store_f32(tile->largest + v * VEC_WIDTH, largest);
         changed |= vec_any(vec_less(rescale[v], vec_set(1.0f))) || vec_any(vec_is_nan(rescale[v]));
     }
-    for (int64_t j = tile->first; j < tile->end; j++)
+    float *end = tile->scores + tile->end * TILE_ROWS;
+    for (float *score = tile->scores + tile->first * TILE_ROWS; score < end; score += TILE_ROWS)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
-            float *score = tile->scores + j * TILE_ROWS + v * VEC_WIDTH;
-            vf p = vec_exp2(vec_fma(vec_load_f32(score), scale, shift[v]));
+            vf p = vec_exp2(vec_fma(vec_load_f32(score + v * VEC_WIDTH), scale, shift[v]));
             sum[v] = vec_add(sum[v], p);
-            vec_store_f32(score, p);
+            vec_store_f32(score + v * VEC_WIDTH, p);
         }
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) vec_store_f32(tile->sum + v * VEC_WIDTH, sum[v]);
