@@ -26,4 +26,7 @@ __version__: str
 
 class UnsupportedError(NotImplementedError, ValueError): ...
 
+class CompileError(RuntimeError):
+    log: str
+
 def info() -> dict[str, Any]: ...

@@ -180,11 +180,10 @@ FUNCTION(metal_dispatch)
     d->launch.buffers = d->buffers, d->launch.bytes = d->bytes, d->launch.threadgroup_memory = d->memory;
     d->launch.grid_in_threadgroups = PyObject_IsTrue(arguments[6]);
     d->failed = false;
-    struct reader r = {.arguments = arguments + 7, .left = 1};
-    read_stream(&r, &stream);
-    if (!r.failed && words_of(d->launch.grid, arguments[4], "metal function: grid") &&
+    if (words_of(d->launch.grid, arguments[4], "metal function: grid") &&
         words_of(d->launch.threadgroup, arguments[5], "metal function: threadgroup") &&
-        read_rest(d, arguments[2], arguments[3]) && read_buffers(d, arguments[1])) {
+        read_rest(d, arguments[2], arguments[3]) && read_buffers(d, arguments[1]) &&
+        set_stream(&d->call, &stream)) {
         smelt_status status;
         Py_BEGIN_ALLOW_THREADS status = smelt_metal_dispatch(function, &d->launch, &stream);
         Py_END_ALLOW_THREADS done = status == SMELT_OK;
