@@ -7,5 +7,6 @@ set_target_properties(smelt_python PROPERTIES PREFIX "" OUTPUT_NAME _smelt SUFFI
 # Function pointers travel as void * in the stable ABI: that is not ISO C.
 target_compile_options(smelt_python PRIVATE -Wno-pedantic)
 target_link_libraries(smelt_python PRIVATE smelt_internal)
-install(TARGETS smelt_python LIBRARY DESTINATION smelt COMPONENT python)
-install(TARGETS smelt_tool RUNTIME DESTINATION smelt/bin COMPONENT python)
+# For the wheel only: not part of `cmake --install`.
+install(TARGETS smelt_python LIBRARY DESTINATION smelt COMPONENT python EXCLUDE_FROM_ALL)
+install(TARGETS smelt_tool RUNTIME DESTINATION smelt/bin COMPONENT python EXCLUDE_FROM_ALL)

@@ -49,6 +49,13 @@ static bool read_dtype(const char *text, void *value)
     return false;
 }
 
+static bool add_word(struct words *words, const char *text)
+{
+    if (words->count == ARGUMENT_WORDS) return false;
+    words->word[words->count++] = text;
+    return true;
+}
+
 static bool read_value(const struct argument *option, const char *text)
 {
     switch (option->kind) {
@@ -56,6 +63,7 @@ static bool read_value(const struct argument *option, const char *text)
     case ARGUMENT_NUMBER: return read_number(text, option->value);
     case ARGUMENT_ISA: return read_isa(text, option->value);
     case ARGUMENT_DTYPE: return read_dtype(text, option->value);
+    case ARGUMENT_LIST: return add_word(option->value, text);
     case ARGUMENT_FLAG: break;
     }
     return false;
@@ -73,7 +81,9 @@ static void expected(char *text, size_t size, enum argument_kind kind)
         snprintf(text + at, size - (size_t)at, ")");
     } else {
         snprintf(text, size, "%s",
-                 kind == ARGUMENT_DTYPE ? "float32, float16 or bfloat16" : "a number, 0 or more");
+                 kind == ARGUMENT_DTYPE  ? "float32, float16 or bfloat16"
+                 : kind == ARGUMENT_LIST ? "it at most 64 times"
+                                         : "a number, 0 or more");
     }
 }
 

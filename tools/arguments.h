@@ -11,6 +11,7 @@ enum argument_kind {
     ARGUMENT_TEXT,   /* const char * */
     ARGUMENT_NUMBER, /* int64_t, 0 or more */
     ARGUMENT_ISA,    /* int, enum smelt_isa: one that this processor has */
+    ARGUMENT_LIST,   /* struct words: a text each time it is given */
     ARGUMENT_DTYPE,  /* int, enum smelt_dtype: one of the three floating dtypes */
 };
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention on the card beside PyTorch (cuDNN, its memory-efficient kernel): same run, same data, measured in turns.
 
-python3 bench/cuda/attention_sweep.py LIBRARY [forward] [masks] [decode] [float32] [variants]
+python3 bench/cuda/attention_sweep.py LIBRARY [forward] [backward] [masks] [decode] [float32] [variants]
 
 LIBRARY is libattention_shim.so; with "variants" every kernel that fits is timed, not only the one chosen; d128 keeps to one head size.
 """
@@ -22,14 +22,21 @@ class Params(ctypes.Structure):
                     "batch", "heads_q", "heads_kv", "group", "q_length", "k_length", "head_dim", "value_dim", "q_head_step", "q_batch_step",
                     "k_head_step", "k_batch_step", "v_head_step", "v_batch_step", "type", "q_type", "k_type", "v_type", "mask_type", "sinks_type", "key_mask_bytes",
                     "lower_right", "kv_offset", "left", "right", "section", "m_tiles", "splits", "persistent")] + [
-                    ("scale_log2", FL), ("softcap", FL), ("softcap_inverse", FL)]
+                    ("scale_log2", FL), ("softcap", FL), ("softcap_inverse", FL), ("mask_unit", FL), ("padding", ctypes.c_ubyte * 64)]
 
 
 class Kernel(ctypes.Structure):
     _fields_ = [(n, ctypes.c_int) for n in ("family", "head_dim", "value_dim", "consumers", "keys", "stages", "cluster", "general", "pingpong")]
 
 
+class VjpKernel(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_int) for n in ("head_dim", "value_dim", "steps", "stages", "which", "ahead", "general")]
+
+
 library = ctypes.CDLL(sys.argv[1])
+library.bench_vjp.restype = ctypes.c_longlong
+library.bench_vjp_kernel.restype = ctypes.POINTER(VjpKernel)
+gradients = [library.bench_vjp_kernel(i).contents for i in range(library.bench_vjp_count())]
 library.bench_plan.restype = ctypes.c_size_t
 library.bench_kernel.restype = ctypes.POINTER(Kernel)
 count = library.bench_kernel_count()
@@ -99,13 +106,13 @@ def torch_call(backend, *a, **k):
     return call
 
 
-def tag(r): return "generic" if r.family == 2 else f"{64 * r.consumers}x{r.keys}{'c2' if r.cluster == 2 else ''}{'g' if r.general else ''}"
+def tag(r): return ("generic", "float32")[r.family - 2] if r.family > 1 else f"{64 * r.consumers}x{r.keys}{'c2' if r.cluster == 2 else ''}{'g' + str(r.general) if r.general else ''}"
 
 
 only = [int(a[1:]) for a in sys.argv if a[:1] == "d" and a[1:].isdigit()]
 
 
-def compare(label, q, k, v, causal, work, mask=None, variants=({},), backends=("cudnn",), sweep=True, measure=None):
+def compare(label, q, k, v, causal, work, mask=None, variants=({},), backends=("cudnn",), sweep=True, measure=None, family=0):
     names = {"cudnn": SDPBackend.CUDNN_ATTENTION, "flash2": SDPBackend.FLASH_ATTENTION, "efficient": SDPBackend.EFFICIENT_ATTENTION}
     if only and q.shape[3] not in only: return
     gqa = q.shape[1] != k.shape[1]
@@ -115,7 +122,7 @@ def compare(label, q, k, v, causal, work, mask=None, variants=({},), backends=("
         try: reference = call()
         except Exception as error: notes.append(f"{name} failed {str(error)[:40]}"); continue
         calls.append(call); labels.append(name)
-    kernels = [-1] + [i for i, r in enumerate(rows) if sweep and r.family == 0 and (r.head_dim, r.value_dim) == (q.shape[3], v.shape[3]) and bool(r.general) == (mask is not None)]
+    kernels = [-1] + [i for i, r in enumerate(rows) if sweep and r.family == family and (r.head_dim, r.value_dim) == (q.shape[3], v.shape[3]) and bool(r.general) == (mask is not None)]
     for i in kernels:
         for variant in (variants if i >= 0 or not sweep else ({},)):
             out = torch.full((*q.shape[:3], v.shape[3]), float("nan"), device=dev, dtype=q.dtype)
@@ -167,6 +174,53 @@ if "forward" in sys.argv:
     compare("B1 H32/8 S8192 D128 causal", *tensors(1, 32, 8192, 128, Hk=8), True, 2 * 32 * 8192**2 * 128)
     compare("B4 H16 S4096 D128 (B,T,H,D)", *(x.transpose(1, 2).contiguous().transpose(1, 2) for x in tensors(4, 16, 4096, 128)), False, 4 * 64 * 4096**2 * 128)
     compare("chunk 1024 of 65536 H32/8 D128", *tensors(1, 32, 1024, 128, Hk=8, Sk=65536), False, 4 * 32 * 1024 * 65536 * 128)
+def gradient_call(p, dout, dq, dk, dv, queries=-1, keys=-1):
+    """A call of the gradient; dq or dk and dv may be None."""
+    views = (View * 4)(*(view(x) if x is not None else View() for x in (dout, dq, dk, dv)))
+    scratch = torch.empty(library.bench_vjp(ctypes.byref(p), views, None, -1, -1, None), dtype=torch.uint8, device=dev)
+    def call(keep=(p, dout, dq, dk, dv)):
+        code = library.bench_vjp(ctypes.byref(p), views, ctypes.c_void_p(scratch.data_ptr()), queries, keys, ctypes.c_void_p(torch.cuda.current_stream().cuda_stream))
+        if code: raise RuntimeError(f"driver error {code}")
+    return call
+
+
+def compare_gradients(B, H, S, D, causal):
+    """cuDNN's gradient and ours, whole; with "variants" also every kernel alone, in milliseconds."""
+    if only and D not in only: return
+    q, k, v = (x.requires_grad_() for x in tensors(B, H, S, D))
+    dout, out, lse = torch.randn_like(q), torch.empty_like(q), torch.empty(B, H, S, device=dev)
+    with sdpa_kernel(SDPBackend.CUDNN_ATTENTION): y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    p = params(out, q.detach(), k.detach(), v.detach(), causal, lse=lse)
+    prepare(p)[0]()
+    grads = [torch.full_like(x, float("nan")) for x in (q, k, v)]
+    whole = gradient_call(p, dout, *grads)
+    rival = lambda: torch.autograd.grad(y, (q, k, v), dout, retain_graph=True)
+    notes = []
+    def check(name):
+        torch.cuda.synchronize()
+        for n, got, want in zip(("dq", "dk", "dv"), grads, rival()):
+            error = ((got.float() - want.float()).norm() / want.float().norm()).item()
+            if not error < 0.02: notes.append(f"{name} {n} WRONG {error:.2g}")
+    whole(); check("chosen")
+    calls, names = [rival, whole], ["cudnn", "smelt"]
+    for i, r in enumerate(gradients):
+        if "variants" not in sys.argv or r.general or (r.head_dim, r.value_dim) != (D, D): continue
+        pair = (dout, None, grads[1], grads[2]) if r.which == 3 else (dout, None, grads[1], None) if r.which == 1 else (dout, None, None, grads[2]) if r.which == 2 else (dout, grads[0], None, None)
+        for g in grads: g.fill_(float("nan"))
+        whole()
+        call = gradient_call(p, *pair, **({"keys": i} if r.which else {"queries": i}))
+        call(); check(f"kernel {i}")
+        calls.append(call); names.append(f"w{r.which}n{r.steps}s{r.stages}a{r.ahead}")
+    times, work = milliseconds(calls), 10 * B * H * S * S * D / (2 if causal else 1)
+    label = f"backward B{B} H{H} S{S} D{D}{' causal' if causal else ''}"
+    print(f"{label:31s} " + "  ".join([f"{n} {work / t * 1e-9:5.1f}" for n, t in zip(names[:2], times)] + [f"{n} {t:.3f} ms" for n, t in zip(names[2:], times[2:])] + notes), flush=True)
+    results.append(dict(label=label, rates={n: work / t * 1e-9 for n, t in zip(names, times)}))
+
+
+if "backward" in sys.argv:
+    for D, shapes in ((128, ((1, 16, 16384), (4, 16, 4096))), (64, ((4, 16, 4096),)), (96, ((4, 16, 4096),)), (192, ((4, 8, 4096),)), (256, ((2, 16, 4096),))):
+        for B, H, S in shapes:
+            for causal in (False, True): compare_gradients(B, H, S, D, causal)
 if "masks" in sys.argv:
     for mask in (torch.rand(4, 1, 4096, 4096, device=dev) > 0.3, torch.randn(4, 1, 4096, 4096, device=dev, dtype=bf)):
         compare(f"mask {mask.dtype} B4 H16 S4096 D128", *tensors(4, 16, 4096, 128), False, 4 * 64 * 4096**2 * 128, mask=mask)
@@ -178,7 +232,7 @@ if "decode" in sys.argv:
             q, k, v = tensors(B, 32, 1, 128, Hk=8, Sk=Sk)
             bytes_moved = 2 * k.numel() * 2
             splits = [dict(splits=s) for s in (4, 8, 16) if B == 1 and s * 128 <= Sk] if "variants" in sys.argv else []
-            compare(f"decode B{B} keys {Sk}", q, k, v, False, bytes_moved, variants=[{}] + splits, sweep=False, measure=graph_times)
+            compare(f"decode B{B} keys {Sk}", q, k, v, False, bytes_moved, variants=[{}] + splits, sweep="variants" in sys.argv, measure=graph_times, family=1)
             del q, k, v
 if "float32" in sys.argv:
     torch.backends.cuda.matmul.allow_tf32 = False

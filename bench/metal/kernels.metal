@@ -10,12 +10,6 @@ using namespace metal;
     y[i] = exp(x[i]);
 }
 
-[[kernel]] void vcopy(device const float *x [[buffer(0)]], device float *y [[buffer(1)]],
-                     uint i [[thread_position_in_grid]])
-{
-    y[i] = x[i];
-}
-
 // A threadgroup a row, tree reduction in threadgroup memory.
 [[kernel]] void rms_tree(device const float *x [[buffer(0)]], device const float *w [[buffer(1)]],
                          device float *y [[buffer(2)]], constant uint &n [[buffer(3)]],
@@ -77,7 +71,7 @@ using namespace metal;
         for (int j = 0; j < 4; j++) simdgroup_store(sum[i][j], c + (tile.y * 32 + i * 8) * n + tile.x * 32 + j * 8, n);
 }
 
-// Softmax of a row by one threadgroup, online.
+// Softmax of a row by one simdgroup, in three passes.
 [[kernel]] void softmax(device const float *x [[buffer(0)]], device float *y [[buffer(1)]], constant uint &n [[buffer(2)]],
                         uint row [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]])
 {
@@ -89,6 +83,50 @@ using namespace metal;
     for (uint i = lane; i < n; i += 32) sum += exp(x[i] - top);
     sum = simd_sum(sum);
     for (uint i = lane; i < n; i += 32) y[i] = exp(x[i] - top) / sum;
+}
+
+// Four neighbours a thread, as float4; two reductions over the threadgroup.
+static float sum_over_threadgroup(float v, threadgroup float *shared, uint lane, uint group, uint groups)
+{
+    v = simd_sum(v);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (lane == 0) shared[group] = v;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    return simd_sum(lane < groups ? shared[lane] : 0.0f);
+}
+
+[[kernel]] void layer_norm(device const float4 *x [[buffer(0)]], device const float4 *w [[buffer(1)]],
+                           device const float4 *b [[buffer(2)]], device float4 *y [[buffer(3)]],
+                           constant uint &n [[buffer(4)]], uint row [[threadgroup_position_in_grid]],
+                           uint lid [[thread_position_in_threadgroup]], uint size [[threads_per_threadgroup]],
+                           uint lane [[thread_index_in_simdgroup]], uint group [[simdgroup_index_in_threadgroup]],
+                           uint groups [[simdgroups_per_threadgroup]])
+{
+    threadgroup float shared[32];
+    uint count = n / 4;
+    x += (size_t)row * count;
+    y += (size_t)row * count;
+    float sum = 0, square = 0;
+    for (uint i = lid; i < count; i += size) sum += x[i].x + x[i].y + x[i].z + x[i].w;
+    float mean = sum_over_threadgroup(sum, shared, lane, group, groups) / n;
+    for (uint i = lid; i < count; i += size) {
+        float4 d = x[i] - mean;
+        square += dot(d, d);
+    }
+    float scale = rsqrt(sum_over_threadgroup(square, shared, lane, group, groups) / n + 1e-5f);
+    for (uint i = lid; i < count; i += size) y[i] = (x[i] - mean) * scale * w[i] + b[i];
+}
+
+// A thread a pair; x (rows, heads, 2 * half), cosines and sines (rows, half).
+[[kernel]] void rope(device const float *x [[buffer(0)]], device const float *cosines [[buffer(1)]],
+                     device const float *sines [[buffer(2)]], device float *y [[buffer(3)]],
+                     uint3 at [[thread_position_in_grid]], uint3 size [[threads_per_grid]])
+{
+    uint half_dim = size.x, angle = at.z * half_dim + at.x;
+    ulong first = ((ulong)at.z * size.y + at.y) * 2 * half_dim + at.x;
+    float a = x[first], b = x[first + half_dim], c = cosines[angle], s = sines[angle];
+    y[first] = a * c - b * s;
+    y[first + half_dim] = a * s + b * c;
 }
 
 // 4-bit weights, 8 to a word, a scale for every 32; a row of the matrix a simdgroup.

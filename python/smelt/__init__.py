@@ -5,8 +5,8 @@ Every function takes NumPy, PyTorch, JAX, CuPy or MLX arrays (anything with DLPa
 library, without a copy of the inputs. ``smelt.fast`` has them under the names and signatures of ``mx.fast``.
 """
 
-from smelt import fast
-from smelt._smelt import UnsupportedError, __version__
+from smelt import fast, metal
+from smelt._smelt import CompileError, UnsupportedError, __version__
 from smelt.fast import *  # noqa: F403
 from smelt.fast import __all__ as _functions
 
@@ -20,4 +20,4 @@ def info() -> dict:
     return json.loads(_smelt.info())
 
 
-__all__ = ["fast", "info", "UnsupportedError", "__version__", *_functions]
+__all__ = ["fast", "metal", "info", "CompileError", "UnsupportedError", "__version__", *_functions]

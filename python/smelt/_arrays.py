@@ -36,20 +36,34 @@ def astype(array, name: str):
 
 
 def core(operation: str, *arrays):
-    """The function that computes: the C one, or that of torch's operators or of JAX where gradients or tracing ask for it.
+    """The function that computes: the C one, that of torch's operators or of JAX where gradients or tracing ask for it, or MLX's.
 
-    ``arrays`` are those that can carry a gradient. Nothing of torch or JAX is imported for arrays of other libraries.
+    ``arrays`` are those that can carry a gradient. Nothing of these libraries is imported for arrays of others.
     """
     module = type(arrays[0]).__module__
     if module[:5] == "torch" and (_needs_operators or _load_torch())(arrays):
         from smelt.torch import core as operators
 
         return getattr(operators, operation)
-    if module[:3] == "jax" and any(type(a).__module__[:4] == "jax." for a in arrays):
+    if module[:3] == "jax" and any(a is not None and _needs_program(a) for a in arrays):
         from smelt import jax
 
         return getattr(jax, operation)
+    if module[:3] == "mlx":
+        from smelt import mlx
+
+        return getattr(mlx, operation)
     return getattr(_smelt, operation)
+
+
+def _needs_program(array) -> bool:
+    """Whether a JAX array goes through XLA: a tracer, or one that is not in the memory of one CPU device."""
+    if type(array).__module__[:4] == "jax.":
+        return True
+    if not hasattr(array, "devices"):  # no array of JAX: for C to name
+        return False
+    devices = array.devices()
+    return len(devices) > 1 or next(iter(devices)).platform != "cpu"
 
 
 def _load_torch():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """JAX: the private functions of smelt._smelt for traced arrays, under ``jax.jit``, ``jax.grad`` and ``jax.vmap``.
 
-The CPU kernels are reached by ``jax.pure_callback``: results are right, each call costs a trip through Python (some tens of
-microseconds) and, where XLA hands over memory that NumPy cannot share, a copy. ``smelt.fast`` comes here by itself for tracers;
-concrete arrays take the direct way.
+``smelt.fast`` comes here by itself for tracers and for arrays on a GPU; concrete arrays on the CPU take the direct way. The
+kernels are called by compiled programs through XLA's foreign-function interface, without Python; shapes, dtypes and values are
+checked while tracing, with the errors of concrete arrays. Gradients are first-order reverse mode, by the ``_vjp`` functions.
 """
 
 import functools
@@ -12,20 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smelt import _smelt
+from smelt import _xla
+
+_LOWER_RIGHT = -(2**63)
 
 
-def _refuses(*arrays):
-    return any(a is not None and str(a.dtype) not in ("float32", "float16", "bfloat16") for a in arrays)
-
-
-def _promote(*arrays):
-    dtypes = {a.dtype for a in arrays if a is not None}
-    return dtypes.pop() if len(dtypes) == 1 else jnp.dtype("float32")
-
-
-def _like(array, dtype=None):
-    return jax.ShapeDtypeStruct(array.shape, dtype or array.dtype)
+def _number(value):
+    return np.nan if value is None else value
 
 
 def _no_outputs(*outputs):
@@ -33,26 +26,8 @@ def _no_outputs(*outputs):
         raise ValueError("out: expected None where the call is traced")
 
 
-def _call(function, shapes, arrays, *rest):
-    """``function(*arrays, *rest)`` outside of the trace; arrays that are None stay so, as do results."""
-    present = [a for a in arrays if a is not None]
-
-    def run(*values):
-        values = iter(values)
-        given = [None if a is None else np.asarray(next(values)) for a in arrays]
-        results = function(*given, *rest)
-        results = results if isinstance(results, tuple) else (results,)
-        return tuple(r for r in results if r is not None)
-
-    kept = tuple(s for s in shapes if s is not None)
-    results = iter(jax.pure_callback(run, kept, *present, vmap_method="sequential"))
-    return tuple(None if s is None else next(results) for s in shapes)
-
-
-def _gradients(inputs):
-    """The shapes of the gradients with respect to inputs, and the bits of `wanted`."""
-    wanted = sum(1 << i for i, a in enumerate(inputs) if a is not None)
-    return tuple(None if a is None else _like(a) for a in inputs), wanted
+def _wanted(inputs):
+    return sum(1 << i for i, a in enumerate(inputs) if a is not None)
 
 
 def _zero(array):
@@ -82,96 +57,71 @@ def _differentiable(forward, backward):
     return function
 
 
-_rms_norm = _differentiable(
-    lambda options, x, weight: _call(
-        _smelt.rms_norm, (_like(x, _promote(x, weight)),), (x, weight), *options, None, None
-    )[0],
-    lambda options, inputs, _, dout: _call(
-        _smelt.rms_norm_vjp, (g := _gradients(inputs))[0], (*inputs, dout), *options, g[1], None
-    ),
-)
+def _norm(name, rest, row_inputs, tensors):
+    """A norm: ``rest`` follows the options in the call of C; the inputs at ``row_inputs`` are rows, the others columns."""
+
+    def forward(options, *inputs):
+        results = _xla.check(name, inputs, *options, *rest)
+        results = results if isinstance(results, tuple) else (results,)
+        found = _xla.call(name, inputs, results, options[:2], options[2:], _xla.rows(*row_inputs))
+        return found if len(found) > 1 else found[0]
+
+    def backward(options, inputs, _, cotangents):
+        cotangents = cotangents if isinstance(cotangents, tuple) else (cotangents,)
+        arrays = (*inputs, *cotangents)
+        columns = any(a is not None for i, a in enumerate(inputs) if i not in row_inputs)
+        together = None if columns else _xla.rows(*row_inputs, *range(tensors, len(arrays)))
+        shapes = _xla.check(f"{name}_vjp", arrays, *options, _wanted(inputs))
+        return _xla.call(f"{name}_vjp", arrays, shapes, options[:2], options[2:], together)
+
+    return _differentiable(forward, backward)
+
+
+_rms_norm = _norm("rms_norm", (None,), (0,), 2)
+_layer_norm = _norm("layer_norm", (None,), (0,), 3)
+_norm_add = _norm("norm_add", (None,), (0, 1), 4)
+_residual_norm = _norm("residual_norm", (True, None, None), (0, 1), 4)
+
+
+def _norm_options(eps, weight_offset, round_once):
+    return float(eps), float(weight_offset), int(round_once)
 
 
 def rms_norm(x, weight, eps, weight_offset, round_once, out, stream):
-    if _refuses(x, weight):
-        return NotImplemented
     _no_outputs(out)
-    return _rms_norm((float(eps), float(weight_offset), bool(round_once)), x, weight)
-
-
-_layer_norm = _differentiable(
-    lambda options, x, weight, bias: _call(
-        _smelt.layer_norm,
-        (_like(x, x.dtype if weight is None else _promote(x, weight, bias)),),
-        (x, weight, bias),
-        *options,
-        None,
-        None,
-    )[0],
-    lambda options, inputs, _, dout: _call(
-        _smelt.layer_norm_vjp, (g := _gradients(inputs))[0], (*inputs, dout), *options, g[1], None
-    ),
-)
+    if _xla.check("rms_norm", (x, weight), eps, weight_offset, round_once, None) is NotImplemented:
+        return NotImplemented
+    return _rms_norm(_norm_options(eps, weight_offset, round_once), x, weight)
 
 
 def layer_norm(x, weight, bias, eps, weight_offset, round_once, out, stream):
-    if _refuses(x, weight, bias):
-        return NotImplemented
     _no_outputs(out)
-    return _layer_norm((float(eps), float(weight_offset), bool(round_once)), x, weight, bias)
-
-
-_norm_add = _differentiable(
-    lambda options, residual, x, weight, scalar: _call(
-        _smelt.norm_add,
-        (_like(x, _promote(residual, x, weight, scalar)),),
-        (residual, x, weight, scalar),
-        *options,
-        None,
-        None,
-    )[0],
-    lambda options, inputs, _, dout: _call(
-        _smelt.norm_add_vjp, (g := _gradients(inputs))[0], (*inputs, dout), *options, g[1], None
-    ),
-)
+    if _xla.check("layer_norm", (x, weight, bias), eps, weight_offset, round_once, None) is NotImplemented:
+        return NotImplemented
+    return _layer_norm(_norm_options(eps, weight_offset, round_once), x, weight, bias)
 
 
 def norm_add(residual, x, weight, scalar, eps, weight_offset, round_once, out, stream):
-    if _refuses(residual, x, weight, scalar):
-        return NotImplemented
     _no_outputs(out)
-    return _norm_add((float(eps), float(weight_offset), bool(round_once)), residual, x, weight, scalar)
-
-
-_residual_norm = _differentiable(
-    lambda options, residual, x, weight, scalar: _call(
-        _smelt.residual_norm,
-        (_like(x, _promote(residual, x, weight, scalar)), _like(x, _promote(residual, x))),
-        (residual, x, weight, scalar),
-        *options,
-        True,
-        None,
-        None,
-        None,
-    ),
-    lambda options, inputs, _, cotangents: _call(
-        _smelt.residual_norm_vjp, (g := _gradients(inputs))[0], (*inputs, *cotangents), *options, g[1], None
-    ),
-)
+    inputs = residual, x, weight, scalar
+    if _xla.check("norm_add", inputs, eps, weight_offset, round_once, None) is NotImplemented:
+        return NotImplemented
+    return _norm_add(_norm_options(eps, weight_offset, round_once), *inputs)
 
 
 def residual_norm(residual, x, weight, scalar, eps, weight_offset, round_once, return_sum, out, sum, stream):
-    if _refuses(residual, x, weight, scalar):
-        return NotImplemented
     _no_outputs(out, sum)
-    return _residual_norm((float(eps), float(weight_offset), bool(round_once)), residual, x, weight, scalar)
+    inputs = residual, x, weight, scalar
+    if _xla.check("residual_norm", inputs, eps, weight_offset, round_once, True, None, None) is NotImplemented:
+        return NotImplemented
+    return _residual_norm(_norm_options(eps, weight_offset, round_once), *inputs)
 
 
-def _run_rope(options, x, offsets, positions, freqs, inverse, backward=False):
-    def run(x, *tables):
-        return _smelt.rope(x, *options, *tables, backward, None, None)
-
-    return _call(run, (_like(x),), (x, offsets, positions, freqs, inverse))[0]
+def _run_rope(options, *inputs, backward=False):
+    dims, traditional, axis, base, scale, cos_sin_scale, offset = options
+    results = (_xla.check("rope", inputs[:1], *options, *map(_xla.blank, inputs[1:]), backward, None),)
+    floats, integers = (_number(base), scale, cos_sin_scale), (dims, traditional, axis, offset)
+    return _xla.call("rope_vjp" if backward else "rope", inputs, results, floats, integers, _xla.sequences)[0]
 
 
 _rope = _differentiable(
@@ -186,34 +136,38 @@ _rope = _differentiable(
 def rope(
     x, dims, traditional, axis, base, scale, cos_sin_scale, offset, offsets, positions, freqs, inverse, backward, out, stream
 ):
-    if _refuses(x, freqs, inverse):
-        return NotImplemented
     _no_outputs(out)
+    options = dims, traditional, axis, base, scale, cos_sin_scale, offset
+    tables = map(_xla.blank, (offsets, positions, freqs, inverse))
+    if _xla.check("rope", (x,), *options, *tables, False, None) is NotImplemented:
+        return NotImplemented
     base = base if base is None else float(base)
-    options = (int(dims), bool(traditional), int(axis), base, float(scale), float(cos_sin_scale), int(offset))
+    options = int(dims), bool(traditional), int(axis), base, float(scale), float(cos_sin_scale), int(offset)
     freqs, inverse = (f if f is None else jax.lax.stop_gradient(f) for f in (freqs, inverse))
     return _rope(options, x, offsets, positions, freqs, inverse)
 
 
-def _run_sdpa(options, q, k, v, *rest):
-    def run(q, k, v, *rest):
-        return _smelt.sdpa(q, k, v, *options, *rest, True, None, None)
+def _attention_attributes(options):
+    scale, causal, kv_offset, left, right, softcap = options
+    integers = int(causal), _LOWER_RIGHT if kv_offset is None else kv_offset, left, right
+    return (_number(scale), softcap), integers
 
-    shapes = (
-        jax.ShapeDtypeStruct((*q.shape[:3], v.shape[-1]), _promote(q, k, v)),
-        jax.ShapeDtypeStruct(q.shape[:3], jnp.float32),
-    )
-    return _call(run, shapes, (q, k, v, *rest))
+
+def _run_sdpa(options, *inputs):
+    results = _xla.check("sdpa", inputs[:3], *options, *map(_xla.blank, inputs[3:]), True, None)
+    return _xla.call("sdpa", inputs, results, *_attention_attributes(options), _xla.attention)
 
 
 def _sdpa_backward(options, inputs, results, cotangents):
-    def run(q, k, v, *rest):
-        return _smelt.sdpa_vjp(q, k, v, *rest[5:], *options, *rest[:5], wanted, None)
-
     mask, key_mask, sinks, lengths, offsets = inputs[3:]
     floating = mask is not None and jnp.issubdtype(mask.dtype, jnp.floating)
-    shapes, wanted = _gradients((*inputs[:3], mask if floating else None, sinks))
-    dq, dk, dv, dmask, dsinks = _call(run, shapes, (*inputs, *results, *cotangents))
+    wanted = 7 | (floating and 8) | (sinks is not None and 16)
+    arrays = (*inputs[:3], *results, *cotangents)
+    shapes = _xla.check("sdpa_vjp", arrays, *options, *map(_xla.blank, inputs[3:]), wanted)
+    together = None if wanted > 7 else _xla.attention
+    dq, dk, dv, dmask, dsinks = _xla.call(
+        "sdpa_vjp", (*inputs, *results, *cotangents), shapes, *_attention_attributes(options), together
+    )
     return dq, dk, dv, dmask if floating else _zero(mask), _zero(key_mask), dsinks, _zero(lengths), _zero(offsets)
 
 
@@ -223,65 +177,75 @@ _sdpa = _differentiable(_run_sdpa, _sdpa_backward)
 def sdpa(
     q, k, v, scale, causal, kv_offset, left, right, softcap, mask, key_mask, sinks, kv_lengths, kv_offsets, want_lse, out, stream
 ):
-    if _refuses(q, k, v, sinks):
-        return NotImplemented
     _no_outputs(out)
-    if not q.ndim == k.ndim == v.ndim == 4:
-        raise ValueError(f"sdpa: q, k, v: expected rank 4, got {q.ndim}, {k.ndim} and {v.ndim}")
-    options = (scale if scale is None else float(scale), bool(causal), kv_offset, left, right, float(softcap))
-    return _sdpa(options, q, k, v, mask, key_mask, sinks, kv_lengths, kv_offsets)
+    options = scale, causal, kv_offset, left, right, softcap
+    rest = mask, key_mask, sinks, kv_lengths, kv_offsets
+    if _xla.check("sdpa", (q, k, v), *options, *map(_xla.blank, rest), True, None) is NotImplemented:
+        return NotImplemented
+    kv_offset = kv_offset if kv_offset is None else int(kv_offset)
+    options = scale if scale is None else float(scale), bool(causal), kv_offset, int(left), int(right), float(softcap)
+    return _sdpa(options, q, k, v, *rest)
+
+
+def _run_merge(options, *inputs):
+    return _xla.call("sdpa_merge", inputs, _xla.check("sdpa_merge", inputs, True))
+
+
+def _merge_backward(options, inputs, results, cotangents):
+    """weights = exp(lses - lse): small sums over the chunks, for which C has no function."""
+    (outs, lses), (out, lse), (dout, dlse) = inputs, results, cotangents
+    shares = jnp.where(jnp.isneginf(lses), 0.0, jnp.exp(lses - jnp.where(jnp.isneginf(lse), 0.0, lse)))
+    dout = dout.astype(jnp.float32)
+    along = (dout * (outs.astype(jnp.float32) - out.astype(jnp.float32))).sum(-1)
+    return (dout * shares[..., None]).astype(outs.dtype), shares * (jnp.where(shares > 0, along, 0.0) + dlse)
+
+
+_sdpa_merge = _differentiable(_run_merge, _merge_backward)
 
 
 def sdpa_merge(outs, lses, want_lse, stream):
-    """By JAX's own arithmetic, which differentiates itself: there is no gradient of it in C."""
-    if _refuses(outs, lses):
+    if _xla.check("sdpa_merge", (outs, lses), True) is NotImplemented:
         return NotImplemented
-    if outs.ndim != 5 or lses.ndim != 4:
-        raise ValueError(f"sdpa_merge: expected outs of rank 5 and lses of rank 4, got {outs.ndim} and {lses.ndim}")
-    lse = jax.nn.logsumexp(lses, axis=0)
-    shares = jnp.where(jnp.isneginf(lses), 0.0, jnp.exp(lses - jnp.where(jnp.isneginf(lse), 0.0, lse)))
-    chunks = jnp.where(shares[..., None] > 0, outs.astype(jnp.float32), 0.0)
-    return (chunks * shares[..., None]).sum(0).astype(outs.dtype), lse
+    return _sdpa_merge((), outs, lses)
 
 
-_glu = _differentiable(
-    lambda options, gate, up: _call(_smelt.glu, (_like(gate),), (gate, up), *options, None, None)[0],
-    lambda options, inputs, _, dout: _call(
-        _smelt.glu_vjp, (g := _gradients(inputs))[0], (*inputs, dout), *options, g[1], None
-    ),
-)
+def _run_glu(options, *inputs):
+    results = (_xla.check("glu", inputs, *options, None),)
+    return _xla.call("glu", inputs, results, (), options, _xla.rows(0, 1))[0]
+
+
+def _glu_backward(options, inputs, _, dout):
+    shapes = _xla.check("glu_vjp", (*inputs, dout), *options, 3)
+    return _xla.call("glu_vjp", (*inputs, dout), shapes, (), options, _xla.rows(0, 1, 2))
+
+
+_glu = _differentiable(_run_glu, _glu_backward)
 
 
 def glu(gate, up, activation, out, stream):
-    if _refuses(gate, up):
-        return NotImplemented
     _no_outputs(out)
-    return _glu((activation,), gate, up)
+    if _xla.check("glu", (gate, up), activation, None) is NotImplemented:
+        return NotImplemented
+    return _glu((int(activation),), gate, up)
 
 
 def _run_routing(options, logits, scale):
     top_k, renormalize = options
-
-    def run(logits, scale):
-        return _smelt.moe_routing(logits, top_k, scale, renormalize, False, None)
-
-    shape = (*logits.shape[:-1], top_k)
-    shapes = (jax.ShapeDtypeStruct(shape, jnp.uint32), jax.ShapeDtypeStruct(shape, jnp.float32))
-    return _call(run, shapes, (logits, scale))
+    results = _xla.check("moe_routing", (logits,), top_k, _xla.blank(scale), renormalize, False)
+    return _xla.call("moe_routing", (logits, scale), results, (), (renormalize,), _xla.rows(0))
 
 
 def _routing_backward(options, inputs, results, cotangents):
-    shapes, wanted = _gradients(inputs)
     arrays = (*inputs, results[0], cotangents[1])
-    return _call(_smelt.moe_routing_vjp, shapes, arrays, options[1], wanted, None)
+    shapes = _xla.check("moe_routing_vjp", arrays, options[1], _wanted(inputs))
+    together = _xla.rows(0, 2, 3) if inputs[1] is None else None
+    return _xla.call("moe_routing_vjp", arrays, shapes, (), options[1:], together)
 
 
 _moe_routing = _differentiable(_run_routing, _routing_backward)
 
 
 def moe_routing(logits, top_k, scale, renormalize, wide, stream):
-    if _refuses(logits, scale):
+    if _xla.check("moe_routing", (logits,), top_k, _xla.blank(scale), renormalize, False) is NotImplemented:
         return NotImplemented
-    if logits.ndim < 1 or not 1 <= top_k <= logits.shape[-1]:
-        raise ValueError(f"moe_routing: top_k: expected 1 to the number of experts, got {top_k}")
-    return _moe_routing((int(top_k), bool(renormalize)), logits, scale)
+    return _moe_routing((int(top_k), int(bool(renormalize))), logits, scale)

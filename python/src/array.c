@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "device.h"
 #include "library.h"
 #include "numpy.h"
 
-void call_init(struct call *call)
+void call_init(struct call *call, PyObject *stream)
 {
+    call->stream = stream;
     call->library = NULL;
     call->count = 0;
 }
@@ -66,27 +68,53 @@ static bool read_capsule(struct array *array, PyObject *capsule, const char *nam
     return false;
 }
 
-static bool read_dlpack(struct array *array, PyObject *object, const char *name)
+/* The arguments of __dlpack__: on a CUDA device also the stream on which the memory has to be ready. */
+static PyObject *dlpack_options(const struct call *call, PyObject *object)
 {
-    static PyObject *version;
-    if (!version)
-        version = Py_BuildValue("{s(ii)}", "max_version", DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION);
-    PyObject *method = version ? PyObject_GetAttrString(object, "__dlpack__") : NULL;
-    if (!method) return false;
-    PyObject *none = PyTuple_New(0), *capsule = none ? PyObject_Call(method, none, version) : NULL;
-    if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) { /* a library from before max_version */
-        PyErr_Clear();
+    DLDevice device = {kDLCPU, 0};
+    void *stream = NULL;
+    if (!device_of(call->library, object, &device)) return NULL;
+    if (device.device_type != kDLCUDA)
+        return Py_BuildValue("{s(ii)}", "max_version", DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION);
+    if (!call_stream(call, device, &stream)) return NULL;
+    return Py_BuildValue("{s(ii)sK}", "max_version", DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION, "stream",
+                         stream ? (unsigned long long)(uintptr_t)stream : 1ull); /* 1: the default stream */
+}
+
+static bool read_dlpack(const struct call *call, struct array *array, PyObject *object, const char *name)
+{
+    PyObject *options = dlpack_options(call, object);
+    PyObject *method = options ? PyObject_GetAttrString(object, "__dlpack__") : NULL;
+    PyObject *none = method ? PyTuple_New(0) : NULL,
+             *capsule = none ? PyObject_Call(method, none, options) : NULL;
+    if (none && !capsule && PyErr_ExceptionMatches(PyExc_TypeError) && PyDict_Size(options) == 1) {
+        PyErr_Clear(); /* a library from before max_version */
         capsule = PyObject_Call(method, none, NULL);
     }
-    Py_DECREF(method);
+    Py_XDECREF(options);
+    Py_XDECREF(method);
     Py_XDECREF(none);
     bool read = capsule && read_capsule(array, capsule, name);
     Py_XDECREF(capsule);
     return read;
 }
 
-static bool read_array(struct array *array, const struct library *library, PyObject *object, const char *name,
-                       bool write)
+/* Sparse and meta tensors, tensors that want a gradient: what the library says, and which argument it was. */
+static void name_failure(const char *name, const char *library)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (value)
+        PyErr_Format(PyExc_BufferError, "%s: %s gave no memory of it: %S", name, library, value);
+    else
+        PyErr_Format(PyExc_BufferError, "%s: %s gave no memory of it", name, library);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
+static bool read_array(const struct call *call, struct array *array, const struct library *library,
+                       PyObject *object, const char *name, bool write)
 {
     bool read;
     switch (library->door) {
@@ -94,10 +122,9 @@ static bool read_array(struct array *array, const struct library *library, PyObj
         read = library->exchange->dltensor_from_py_object_no_sync(object, &array->tensor) == 0;
         break;
     case DOOR_NUMPY: read = numpy_read(array, object, name); break;
-    default: read = read_dlpack(array, object, name);
+    default: read = read_dlpack(call, array, object, name);
     }
-    if (!read && !PyErr_Occurred())
-        PyErr_Format(PyExc_BufferError, "%s: %s gave no memory of it", name, library->name);
+    if (!read && (library->door == DOOR_EXCHANGE || !PyErr_Occurred())) name_failure(name, library->name);
     if (read && write && (array->read_only || library->immutable)) {
         PyErr_Format(PyExc_ValueError, "%s: expected a writable array, got a read-only one", name);
         return false;
@@ -134,7 +161,7 @@ static DLTensor *read_argument(struct call *call, PyObject *object, const char *
     if (!call->library) call->library = library, call->first = name;
     struct array *array = push(call);
     array->object = Py_NewRef(object);
-    if (!read_array(array, library, object, name, write)) return NULL;
+    if (!read_array(call, array, library, object, name, write)) return NULL;
     *failed = false;
     return &array->tensor;
 }
@@ -187,6 +214,8 @@ DLTensor *call_result(struct call *call, const DLTensor *like, DLDataType type, 
         made = allocate_exchange(array, call->library, &prototype);
     else if (call->library->door == DOOR_NUMPY)
         made = numpy_allocate(array, &prototype);
+    else if (prototype.device.device_type == kDLCUDA)
+        made = device_allocate(array, call->library, &prototype);
     else
         made = buffer_allocate(array, call->library, &prototype);
     *failed = !made;

@@ -15,7 +15,7 @@
 
 #include <smelt/smelt.h>
 
-enum { MAX_ARRAYS = 20, MAX_RANK = 32 };
+enum { MAX_ARRAYS = 64, MAX_RANK = 32 };
 
 enum door { DOOR_EXCHANGE, DOOR_NUMPY, DOOR_DLPACK };
 
@@ -44,13 +44,14 @@ struct array {
 
 /* The arguments of one call. */
 struct call {
+    PyObject *stream;              /* what the caller gave: borrowed; None where nothing */
     const struct library *library; /* of the first array */
     const char *first;             /* its name */
     int count;
     struct array array[MAX_ARRAYS];
 };
 
-void call_init(struct call *call);
+void call_init(struct call *call, PyObject *stream);
 void call_clear(struct call *call);
 
 /* An input; `object` None gives NULL where `optional`. NULL with an exception set otherwise. */
@@ -60,6 +61,8 @@ DLTensor *call_given(struct call *call, PyObject *object, const char *name, bool
 /* A new array of the library of the first input, on the device of `like`. Row-major. */
 DLTensor *call_result(struct call *call, const DLTensor *like, DLDataType type, int rank,
                       const int64_t *shape, bool *failed);
+/* The CUDA stream of the call: the one given, else the one on which the library works on this device. */
+bool call_stream(const struct call *call, DLDevice device, void **stream);
 /* The Python object of a result or given output: a new reference. */
 PyObject *call_take(struct call *call, const DLTensor *tensor);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
+
 static struct library *libraries; /* in the order of their first use */
 
 /* The first part of the name of a type's module. */
@@ -97,7 +99,10 @@ static bool describe(struct library *library, PyObject *type)
     library->door = library->exchange                 ? DOOR_EXCHANGE
                     : !strcmp(library->name, "numpy") ? DOOR_NUMPY
                                                       : DOOR_DLPACK;
-    if (library->door == DOOR_DLPACK) library->from_dlpack = find_from_dlpack(library->name);
+    if (buffer_is_type(type)) /* stands for traced arrays of JAX */
+        strcpy(library->name, "jax");
+    else if (library->door == DOOR_DLPACK)
+        library->from_dlpack = find_from_dlpack(library->name);
     return true;
 }
 

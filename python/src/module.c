@@ -5,7 +5,9 @@
  * An input of an integer dtype or float64 makes a function return NotImplemented: Python casts and calls
  * again. */
 #include "buffer.h"
+#include "metal.h"
 #include "reader.h"
+#include "xla.h"
 
 static PyObject *py_info(PyObject *module, PyObject *none)
 {
@@ -36,6 +38,15 @@ static PyMethodDef functions[] = {METHOD(rms_norm),
                                   METHOD(sdpa_vjp),
                                   METHOD(glu_vjp),
                                   METHOD(moe_routing_vjp),
+                                  {"blank", (PyCFunction)(void (*)(void))py_blank, METH_FASTCALL, NULL},
+                                  {"xla_targets", py_xla_targets, METH_NOARGS, NULL},
+                                  METHOD(metal_kernel),
+                                  METHOD(metal_kernel_launch),
+                                  METHOD(metal_library),
+                                  METHOD(metal_functions),
+                                  METHOD(metal_function),
+                                  METHOD(metal_reflect),
+                                  METHOD(metal_dispatch),
                                   {"info", py_info, METH_NOARGS, NULL},
                                   {NULL, NULL, 0, NULL}};
 static PyModuleDef definition = {
@@ -52,7 +63,9 @@ PyMODINIT_FUNC PyInit__smelt(void)
               : NULL;
     Py_XDECREF(bases);
     if (!unsupported_error || PyModule_AddObjectRef(module, "UnsupportedError", unsupported_error) ||
-        !buffer_setup(module) || PyModule_AddStringConstant(module, "__version__", smelt_version())) {
+        !(check_only = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type)) ||
+        PyModule_AddObjectRef(module, "check_only", check_only) || !buffer_setup(module) ||
+        !metal_setup(module) || PyModule_AddStringConstant(module, "__version__", smelt_version())) {
         Py_DECREF(module);
         return NULL;
     }

@@ -107,7 +107,10 @@ static PyObject *dtype_object(DLDataType type)
         {kDLFloat, 32, "numpy", "float32", NULL}, {kDLFloat, 16, "numpy", "float16", NULL},
         {kDLFloat, 64, "numpy", "float64", NULL}, {kDLBfloat, 16, "ml_dtypes", "bfloat16", NULL},
         {kDLInt, 32, "numpy", "int32", NULL},     {kDLUInt, 32, "numpy", "uint32", NULL},
-        {kDLInt, 64, "numpy", "int64", NULL},
+        {kDLInt, 64, "numpy", "int64", NULL},     {kDLUInt, 64, "numpy", "uint64", NULL},
+        {kDLInt, 16, "numpy", "int16", NULL},     {kDLUInt, 16, "numpy", "uint16", NULL},
+        {kDLInt, 8, "numpy", "int8", NULL},       {kDLUInt, 8, "numpy", "uint8", NULL},
+        {kDLBool, 8, "numpy", "bool_", NULL},     {kDLComplex, 64, "numpy", "complex64", NULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (table[i].code != type.code || table[i].bits != type.bits) continue;

@@ -3,11 +3,26 @@
 #include "reader.h"
 
 #include <math.h>
+#include <string.h>
 
-PyObject *unsupported_error;
+#include "metal.h"
+
+PyObject *unsupported_error, *check_only;
+
+/* Its `log` is the compiler's text as it came. */
+static void raise_compile_error(void)
+{
+    PyObject *log =
+        PyUnicode_DecodeUTF8(smelt_last_error(), (Py_ssize_t)strlen(smelt_last_error()), "replace");
+    PyObject *error = log ? PyObject_CallFunctionObjArgs(compile_error, log, NULL) : NULL;
+    if (error && !PyObject_SetAttrString(error, "log", log)) PyErr_SetObject(compile_error, error);
+    Py_XDECREF(error);
+    Py_XDECREF(log);
+}
 
 PyObject *raise_status(smelt_status status)
 {
+    if (status == SMELT_COMPILE_ERROR) return raise_compile_error(), NULL;
     PyObject *kind = status == SMELT_INVALID_ARGUMENT ? PyExc_ValueError
                      : status == SMELT_UNSUPPORTED    ? unsupported_error
                      : status == SMELT_OUT_OF_MEMORY  ? PyExc_MemoryError
@@ -75,22 +90,29 @@ int32_t read_small(struct reader *r, const char *name)
     return (int32_t)value;
 }
 
-/* None, an integer, or an object with cuda_stream (PyTorch) or ptr (CuPy). */
+static void run_nothing(void *pool, int64_t tasks, void (*task)(void *argument, int64_t index),
+                        void *argument)
+{
+    (void)pool, (void)tasks, (void)task, (void)argument;
+}
+
 void read_stream(struct reader *r, smelt_stream *stream)
 {
-    static const char *const names[] = {"cuda_stream", "ptr"};
     *stream = (smelt_stream)SMELT_STREAM_INIT;
-    PyObject *object = read_next(r), *value = NULL;
-    if (r->failed || object == Py_None) return;
-    if (PyLong_Check(object)) value = Py_NewRef(object);
-    for (int i = 0; !value && i < 2; i++) {
-        value = PyObject_GetAttrString(object, names[i]);
-        if (!value) PyErr_Clear();
+    PyObject *object = read_next(r);
+    if (r->failed) return;
+    if (object == check_only) {
+        stream->num_threads = 2; /* one would not be asked */
+        stream->parallel_for = run_nothing;
+        return;
     }
-    if (!value) return; /* an array library's CPU stream: nothing to order */
-    stream->cuda_stream = PyLong_AsVoidPtr(value);
-    r->failed = stream->cuda_stream == NULL && PyErr_Occurred();
-    Py_DECREF(value);
+    r->failed = !set_stream(&r->call, stream);
+}
+
+bool set_stream(const struct call *call, smelt_stream *stream)
+{
+    if (!call->count || call->array[0].tensor.device.device_type != kDLCUDA) return true;
+    return call_stream(call, call->array[0].tensor.device, &stream->cuda_stream);
 }
 
 smelt_norm_options read_norm_options(struct reader *r)

@@ -12,4 +12,13 @@ static inline smelt_status smelt_no_cuda(const struct smelt_call *call)
                       call->operation, call->views[0].name);
 }
 
+/* Runs a checked call on the back end of its tensors. */
+#ifdef SMELT_CUDA
+#    define SMELT_RUN(call, operation, args)                                                                 \
+        (smelt_call_device(call) == kDLCPU ? smelt_cpu_##operation(args) : smelt_cuda_##operation(args))
+#else
+#    define SMELT_RUN(call, operation, args)                                                                 \
+        (smelt_call_device(call) == kDLCPU ? smelt_cpu_##operation(args) : smelt_no_cuda(call))
+#endif
+
 #endif

@@ -31,6 +31,6 @@ smelt_status smelt_glu(DLTensor *out_tensor, const DLTensor *gate_tensor, const 
     SMELT_TRY(smelt_call_ready(&call));
 
     struct smelt_glu_args args = {&call.run, activation, out, gate, up};
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_glu(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, glu, &args));
     return smelt_call_end(&call);
 }

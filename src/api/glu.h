@@ -13,6 +13,7 @@ struct smelt_glu_args {
     const struct smelt_view *out, *gate, *up;
 };
 smelt_status smelt_cpu_glu(const struct smelt_glu_args *args);
+smelt_status smelt_cuda_glu(const struct smelt_glu_args *args);
 
 struct smelt_glu_vjp_args {
     const struct smelt_run *run;
@@ -21,6 +22,7 @@ struct smelt_glu_vjp_args {
     const struct smelt_view *gate, *up, *dout;
 };
 smelt_status smelt_cpu_glu_vjp(const struct smelt_glu_vjp_args *args);
+smelt_status smelt_cuda_glu_vjp(const struct smelt_glu_vjp_args *args);
 
 /* Rejects an activation that is none. */
 void smelt_expect_activation(struct smelt_call *call, smelt_activation activation);

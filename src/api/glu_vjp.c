@@ -24,6 +24,6 @@ smelt_status smelt_glu_vjp(DLTensor *dgate_tensor, DLTensor *dup_tensor, const D
     SMELT_TRY(smelt_call_ready(&call));
 
     struct smelt_glu_vjp_args args = {&call.run, activation, dgate, dup, gate, up, dout};
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_glu_vjp(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, glu_vjp, &args));
     return smelt_call_end(&call);
 }

@@ -26,6 +26,6 @@ smelt_status smelt_layer_norm(DLTensor *out_tensor, const DLTensor *x_tensor, co
     smelt_expect_dtype(&call, out, smelt_layer_norm_dtype(x, args.weight, args.bias));
     smelt_allow_alias(&call, out, x);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_layer_norm(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, layer_norm, &args));
     return smelt_call_end(&call);
 }

@@ -14,6 +14,7 @@ struct smelt_layer_norm_args {
     const struct smelt_view *out, *x, *weight, *bias;
 };
 smelt_status smelt_cpu_layer_norm(const struct smelt_layer_norm_args *args);
+smelt_status smelt_cuda_layer_norm(const struct smelt_layer_norm_args *args);
 
 struct smelt_layer_norm_vjp_args {
     const struct smelt_run *run;
@@ -21,6 +22,7 @@ struct smelt_layer_norm_vjp_args {
     const struct smelt_view *dx, *dweight, *dbias, *x, *weight, *dout;
 };
 smelt_status smelt_cpu_layer_norm_vjp(const struct smelt_layer_norm_vjp_args *args);
+smelt_status smelt_cuda_layer_norm_vjp(const struct smelt_layer_norm_vjp_args *args);
 
 /* dtype of the output: without a weight that of x, whatever the bias is. */
 static inline enum smelt_dtype smelt_layer_norm_dtype(const struct smelt_view *x,

@@ -39,6 +39,6 @@ smelt_status smelt_layer_norm_vjp(DLTensor *dx_tensor, DLTensor *dweight_tensor,
     expect_dout_dtype(&call, &args);
     smelt_allow_alias(&call, args.dx, args.dout);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_layer_norm_vjp(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, layer_norm_vjp, &args));
     return smelt_call_end(&call);
 }

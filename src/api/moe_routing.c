@@ -48,6 +48,6 @@ smelt_status smelt_moe_routing(DLTensor *expert_ids, DLTensor *weights, const DL
     args.experts = args.logits->shape[args.logits->rank - 1];
     args.chosen = args.weights->shape[args.weights->rank - 1];
     args.renormalize = options.renormalize != 0;
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_moe_routing(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, moe_routing, &args));
     return smelt_call_end(&call);
 }

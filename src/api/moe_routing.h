@@ -16,6 +16,7 @@ struct smelt_moe_routing_args {
     const struct smelt_view *per_expert_scale;     /* (E) of any floating dtype, or NULL */
 };
 smelt_status smelt_cpu_moe_routing(const struct smelt_moe_routing_args *args);
+smelt_status smelt_cuda_moe_routing(const struct smelt_moe_routing_args *args);
 
 struct smelt_moe_routing_vjp_args {
     const struct smelt_run *run;
@@ -25,6 +26,7 @@ struct smelt_moe_routing_vjp_args {
     const struct smelt_view *logits, *per_expert_scale, *expert_ids, *dweights;
 };
 smelt_status smelt_cpu_moe_routing_vjp(const struct smelt_moe_routing_vjp_args *args);
+smelt_status smelt_cuda_moe_routing_vjp(const struct smelt_moe_routing_vjp_args *args);
 
 /* The shapes that both directions share: logits (..., E), ids and weights (..., K), scale (E). */
 void smelt_expect_routing(struct smelt_call *call, const struct smelt_view *logits,

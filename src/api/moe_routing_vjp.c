@@ -36,6 +36,6 @@ smelt_status smelt_moe_routing_vjp(DLTensor *dlogits, DLTensor *dper_expert_scal
     args.experts = args.logits->shape[args.logits->rank - 1];
     args.chosen = args.dweights->shape[args.dweights->rank - 1];
     args.renormalize = options.renormalize != 0;
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_moe_routing_vjp(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, moe_routing_vjp, &args));
     return smelt_call_end(&call);
 }

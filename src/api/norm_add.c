@@ -29,6 +29,6 @@ smelt_status smelt_norm_add(DLTensor *out_tensor, const DLTensor *residual_tenso
     smelt_allow_alias(&call, out, args.residual);
     smelt_allow_alias(&call, out, x);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_norm_add(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, norm_add, &args));
     return smelt_call_end(&call);
 }

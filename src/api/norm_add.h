@@ -14,6 +14,7 @@ struct smelt_norm_add_args {
     const struct smelt_view *out, *residual, *x, *weight, *scalar;
 };
 smelt_status smelt_cpu_norm_add(const struct smelt_norm_add_args *args);
+smelt_status smelt_cuda_norm_add(const struct smelt_norm_add_args *args);
 
 struct smelt_norm_add_vjp_args {
     const struct smelt_run *run;
@@ -21,5 +22,6 @@ struct smelt_norm_add_vjp_args {
     const struct smelt_view *dresidual, *dx, *dweight, *dscalar, *residual, *x, *weight, *scalar, *dout;
 };
 smelt_status smelt_cpu_norm_add_vjp(const struct smelt_norm_add_vjp_args *args);
+smelt_status smelt_cuda_norm_add_vjp(const struct smelt_norm_add_vjp_args *args);
 
 #endif

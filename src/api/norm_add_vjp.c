@@ -43,6 +43,6 @@ smelt_status smelt_norm_add_vjp(DLTensor *dresidual_tensor, DLTensor *dx_tensor,
     smelt_allow_alias(&call, args.dresidual, args.dout);
     smelt_allow_alias(&call, args.dx, args.dout);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_norm_add_vjp(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, norm_add_vjp, &args));
     return smelt_call_end(&call);
 }

@@ -39,6 +39,6 @@ smelt_status smelt_residual_norm(DLTensor *out_tensor, DLTensor *sum_tensor, con
     smelt_allow_alias(&call, args.sum, args.x);
     smelt_allow_alias(&call, args.out, args.x);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_residual_norm(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, residual_norm, &args));
     return smelt_call_end(&call);
 }

@@ -14,6 +14,7 @@ struct smelt_residual_norm_args {
     const struct smelt_view *out, *sum, *residual, *x, *weight, *scalar;
 };
 smelt_status smelt_cpu_residual_norm(const struct smelt_residual_norm_args *args);
+smelt_status smelt_cuda_residual_norm(const struct smelt_residual_norm_args *args);
 
 struct smelt_residual_norm_vjp_args {
     const struct smelt_run *run;
@@ -22,5 +23,6 @@ struct smelt_residual_norm_vjp_args {
         *dsum;
 };
 smelt_status smelt_cpu_residual_norm_vjp(const struct smelt_residual_norm_vjp_args *args);
+smelt_status smelt_cuda_residual_norm_vjp(const struct smelt_residual_norm_vjp_args *args);
 
 #endif

@@ -23,6 +23,6 @@ smelt_status smelt_rms_norm(DLTensor *out_tensor, const DLTensor *x_tensor, cons
     smelt_expect_dtype(&call, out, smelt_norm_promote(x->dtype, args.weight));
     smelt_allow_alias(&call, out, x);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_rms_norm(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, rms_norm, &args));
     return smelt_call_end(&call);
 }

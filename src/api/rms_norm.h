@@ -14,6 +14,7 @@ struct smelt_rms_norm_args {
     const struct smelt_view *out, *x, *weight;
 };
 smelt_status smelt_cpu_rms_norm(const struct smelt_rms_norm_args *args);
+smelt_status smelt_cuda_rms_norm(const struct smelt_rms_norm_args *args);
 
 struct smelt_rms_norm_vjp_args {
     const struct smelt_run *run;
@@ -21,5 +22,6 @@ struct smelt_rms_norm_vjp_args {
     const struct smelt_view *dx, *dweight, *x, *weight, *dout;
 };
 smelt_status smelt_cpu_rms_norm_vjp(const struct smelt_rms_norm_vjp_args *args);
+smelt_status smelt_cuda_rms_norm_vjp(const struct smelt_rms_norm_vjp_args *args);
 
 #endif

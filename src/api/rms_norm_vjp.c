@@ -27,6 +27,6 @@ smelt_status smelt_rms_norm_vjp(DLTensor *dx_tensor, DLTensor *dweight_tensor, c
     smelt_expect_dtype(&call, args.dout, smelt_norm_promote(x->dtype, args.weight));
     smelt_allow_alias(&call, args.dx, args.dout);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_rms_norm_vjp(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, rms_norm_vjp, &args));
     return smelt_call_end(&call);
 }

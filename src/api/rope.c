@@ -102,7 +102,7 @@ smelt_status smelt_rope_run(const char *operation, const char *out_name, DLTenso
     resolve(&call, &options, &args);
     smelt_allow_alias(&call, args.out, args.x);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_rope(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, rope, &args));
     return smelt_call_end(&call);
 }
 

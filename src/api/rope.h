@@ -50,5 +50,6 @@ static inline bool smelt_rope_per_sequence(const struct smelt_rope_args *a)
 }
 
 smelt_status smelt_cpu_rope(const struct smelt_rope_args *args);
+smelt_status smelt_cuda_rope(const struct smelt_rope_args *args);
 
 #endif

@@ -22,6 +22,6 @@ smelt_status smelt_sdpa_merge(DLTensor *out, DLTensor *lse, const DLTensor *outs
     smelt_expect_shape(&call, args.lse, 3, args.outs->shape + 1);
     smelt_expect_dtype(&call, args.out, args.outs->dtype);
     SMELT_TRY(smelt_call_ready(&call));
-    SMELT_TRY(smelt_call_device(&call) == kDLCPU ? smelt_cpu_sdpa_merge(&args) : smelt_no_cuda(&call));
+    SMELT_TRY(SMELT_RUN(&call, sdpa_merge, &args));
     return smelt_call_end(&call);
 }

@@ -13,5 +13,6 @@ struct smelt_sdpa_merge_args {
     const struct smelt_view *outs, *lses; /* (C, B, Hq, qL, Dv), float32 (C, B, Hq, qL) */
 };
 smelt_status smelt_cpu_sdpa_merge(const struct smelt_sdpa_merge_args *args);
+smelt_status smelt_cuda_sdpa_merge(const struct smelt_sdpa_merge_args *args);
 
 #endif

@@ -4,6 +4,9 @@
 
 #include "api/backend.h"
 #include "api/sdpa_arguments.h"
+#ifdef SMELT_CUDA
+#    include "cuda/sdpa/vjp.h"
+#endif
 
 /* A gradient has shape and dtype of what it belongs to. */
 static void expect_like(struct smelt_call *call, const struct smelt_view *gradient,
@@ -40,6 +43,20 @@ static void expect_cotangents(struct smelt_call *call, const struct smelt_sdpa_v
         smelt_reject(call, SMELT_INVALID_ARGUMENT, "dout: expected a tensor where dlse is NULL, got NULL");
 }
 
+#ifdef SMELT_CUDA
+static smelt_status on_cuda(const struct smelt_call *call, const struct smelt_sdpa_vjp_args *args)
+{
+    (void)call;
+    return smelt_cuda_sdpa_vjp(args);
+}
+#else
+static smelt_status on_cuda(const struct smelt_call *call, const struct smelt_sdpa_vjp_args *args)
+{
+    (void)args;
+    return smelt_no_cuda(call);
+}
+#endif
+
 smelt_status smelt_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *dmask, DLTensor *dsinks,
                             const DLTensor *q, const DLTensor *k, const DLTensor *v, const DLTensor *out,
                             const DLTensor *lse, const DLTensor *dout, const DLTensor *dlse,
@@ -66,7 +83,10 @@ smelt_status smelt_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *
     expect_cotangents(&call, &args);
     expect_gradients(&call, &args);
     SMELT_TRY(smelt_call_ready(&call));
-    if (smelt_call_device(&call) != kDLCPU) return smelt_no_cuda(&call);
+    if (smelt_call_device(&call) != kDLCPU) {
+        SMELT_TRY(on_cuda(&call, &args));
+        return smelt_call_end(&call);
+    }
     SMELT_TRY(smelt_sdpa_check_lengths(&call, &args.forward));
     SMELT_TRY(smelt_cpu_sdpa_vjp(&args));
     return smelt_call_end(&call);

@@ -10,6 +10,10 @@
 
 #include "core/cpu.h"
 #include "core/parallel.h"
+#ifdef SMELT_CUDA
+#    include "cuda/device.h"
+#endif
+#include "metal/process.h"
 
 #if defined(__x86_64__)
 #    include <cpuid.h>
@@ -62,6 +66,18 @@ static void add_processor(struct text *text)
     add_string(text, begin);
 }
 
+/* The program that a first custom kernel would start. */
+static void add_compiler(struct text *text)
+{
+    const char *path = smelt_compiler_path();
+    add(text, ", \"compiler\": ");
+    if (path)
+        add_string(text, path);
+    else
+        add(text, "null");
+    add(text, ", ");
+}
+
 static void add_caches(struct text *text)
 {
     add(text, "\"caches\": {");
@@ -77,6 +93,31 @@ static void add_caches(struct text *text)
     }
 #endif
     add(text, "\"streaming_above\": %lld}", (long long)smelt_last_level_cache_bytes());
+}
+
+/* "cuda" is a back end where there is a card to run on. */
+static void add_back_ends(struct text *text)
+{
+    const char *cuda = "";
+#ifdef SMELT_CUDA
+    if (smelt_cuda_count()) cuda = ", \"cuda\"";
+#endif
+    add(text, "\"back_ends\": [\"cpu\"%s], ", cuda);
+}
+
+static void add_devices(struct text *text)
+{
+    add(text, ", \"devices\": [");
+#ifdef SMELT_CUDA
+    const int count = smelt_cuda_count();
+    for (int i = 0; i < count; i++) {
+        char name[192];
+        smelt_cuda_describe(i, name, sizeof name);
+        add(text, "%s", i ? ", " : "");
+        add_string(text, name);
+    }
+#endif
+    add(text, "], ");
 }
 
 static void add_isa(struct text *text)
@@ -104,14 +145,9 @@ static void add_cache_directory(struct text *text)
 static void add_build(struct text *text)
 {
 #if defined(__clang__)
-    add(text, "\"built_with\": \"clang %d.%d.%d\", ", __clang_major__, __clang_minor__, __clang_patchlevel__);
+    add(text, "\"built_with\": \"clang %d.%d.%d\"", __clang_major__, __clang_minor__, __clang_patchlevel__);
 #else
-    add(text, "\"built_with\": \"gcc %d.%d.%d\", ", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
-#endif
-#ifdef _OPENMP
-    add(text, "\"openmp\": true");
-#else
-    add(text, "\"openmp\": false");
+    add(text, "\"built_with\": \"gcc %d.%d.%d\"", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 #endif
 }
 
@@ -125,16 +161,16 @@ smelt_status smelt_info(char *json, size_t capacity, size_t *needed)
                           capacity);
     char kept[8192];
     struct text text = {kept, sizeof kept, 0};
-    add(&text, "{\"version\": \"%s\", \"back_ends\": [\"cpu\"], ", smelt_version());
+    add(&text, "{\"version\": \"%s\", ", smelt_version());
+    add_back_ends(&text);
     add_processor(&text);
     add(&text, ", ");
     add_isa(&text);
     add(&text, ", \"cores\": %d, \"threads\": %d, ", smelt_core_count(), run.slots);
     add_caches(&text);
-    add(&text, ", \"devices\": [], ");
+    add_devices(&text);
     add_cache_directory(&text);
-    /* The compiler of custom kernels is a process of its own; this build comes without it. */
-    add(&text, ", \"compiler\": null, ");
+    add_compiler(&text);
     add_build(&text);
     add(&text, "}");
     if (text.length >= sizeof kept)

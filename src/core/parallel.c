@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads: OpenMP, or the caller's own pool. Scratch: the caller's, or a buffer per thread. */
+/* Threads: the library's, or the caller's own pool. Scratch: the caller's, or a buffer per thread. */
 #include "core/parallel.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#ifdef _OPENMP
-#    include <omp.h>
-#endif
 
 #include "core/cpu.h"
 #include "core/options.h"
-
-enum { MOST_SLOTS = 1024 };
+#include "core/pool.h"
 
 static int default_threads(void)
 {
@@ -21,7 +18,7 @@ static int default_threads(void)
     if (threads) return threads;
     const char *text = getenv("SMELT_NUM_THREADS");
     long named = text ? strtol(text, NULL, 10) : 0;
-    threads = named > 0 && named <= MOST_SLOTS ? (int)named : smelt_core_count();
+    threads = named > 0 && named <= SMELT_MOST_SLOTS ? (int)named : smelt_core_count();
     atomic_store_explicit(&cached, threads, memory_order_relaxed);
     return threads;
 }
@@ -34,7 +31,7 @@ smelt_status smelt_run_init(struct smelt_run *run, const char *operation, const 
         return smelt_fail(SMELT_INVALID_ARGUMENT, "%s: stream.num_threads: expected 0 or more, got %d",
                           operation, run->stream.num_threads);
     int threads = run->stream.num_threads ? run->stream.num_threads : default_threads();
-    run->slots = threads < MOST_SLOTS ? threads : MOST_SLOTS;
+    run->slots = threads < SMELT_MOST_SLOTS ? threads : SMELT_MOST_SLOTS;
     run->llc_bytes = smelt_last_level_cache_bytes();
     return SMELT_OK;
 }
@@ -46,49 +43,62 @@ void smelt_run_limit(struct smelt_run *run, int64_t bytes)
     if (useful < run->slots) run->slots = (int)useful;
 }
 
+/* Items in shares of neighbours, one a slot, each claimed piece by piece: first by the slot it belongs to,
+ * then by those that have finished their own. A dynamic schedule is one share for all, and pieces of one
+ * item. */
 struct job {
     smelt_task *task;
     void *argument;
-    int64_t items;
-    int slots;
-    enum smelt_schedule schedule;
-    _Atomic int64_t next;
+    int64_t items, share, piece;
+    int shares;
+    _Atomic int64_t next[SMELT_MOST_SLOTS]; /* of each share, items that are claimed */
 };
 
 static void work(void *argument, int64_t slot)
 {
     struct job *job = argument;
-    if (job->schedule == SMELT_EVEN) {
-        int64_t share = job->items / job->slots, rest = job->items % job->slots;
-        int64_t begin = slot * share + (slot < rest ? slot : rest), end = begin + share + (slot < rest);
-        if (begin < end) job->task(job->argument, begin, end, (int)slot);
-        return;
+    for (int i = 0; i < job->shares; i++) {
+        int64_t at = (slot + i) % job->shares, first = at * job->share, left = job->items - first;
+        int64_t size = left < job->share ? left : job->share;
+        while (atomic_load_explicit(&job->next[at], memory_order_relaxed) < size) {
+            int64_t begin = atomic_fetch_add_explicit(&job->next[at], job->piece, memory_order_relaxed);
+            int64_t end = begin + job->piece < size ? begin + job->piece : size;
+            if (begin < end) job->task(job->argument, first + begin, first + end, (int)slot);
+        }
     }
-    for (;;) {
-        int64_t item = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
-        if (item >= job->items) return;
-        job->task(job->argument, item, item + 1, (int)slot);
+}
+
+/* Shares and pieces of many items are multiples of ALIGNED, so that elements keep their place in vectors. */
+static void divide(struct job *job, int slots, enum smelt_schedule schedule)
+{
+    enum { PIECES = 8, ALIGNED = 256 };
+    bool even = schedule == SMELT_EVEN;
+    job->shares = even ? slots : 1;
+    job->share = (job->items - 1) / job->shares + 1;
+    job->piece = even ? (job->share - 1) / PIECES + 1 : 1;
+    if (job->piece >= 4 * ALIGNED) {
+        job->piece = (job->piece + ALIGNED - 1) / ALIGNED * ALIGNED;
+        job->share = (job->share + ALIGNED - 1) / ALIGNED * ALIGNED;
     }
+    for (int i = 0; i < job->shares; i++) atomic_init(&job->next[i], 0);
 }
 
 void smelt_parallel(const struct smelt_run *run, enum smelt_schedule schedule, int64_t items,
                     smelt_task *task, void *argument)
 {
     int slots = items < run->slots ? (int)items : run->slots;
-    struct job job = {task, argument, items, slots, schedule, 0};
     if (slots <= 0) return;
     if (slots == 1) {
-        work(&job, 0);
-    } else if (run->stream.parallel_for) {
-        run->stream.parallel_for(run->stream.pool, slots, work, &job);
-    } else {
-#ifdef _OPENMP
-/* A static loop, not one iteration per thread number: inside another parallel region the team may be smaller.
- */
-#    pragma omp parallel for num_threads(slots) schedule(static, 1)
-#endif
-        for (int slot = 0; slot < slots; slot++) work(&job, slot);
+        task(argument, 0, items, 0);
+        return;
     }
+    struct job job; /* `next` is set as far as it is used */
+    job.task = task, job.argument = argument, job.items = items;
+    divide(&job, slots, schedule);
+    if (run->stream.parallel_for)
+        run->stream.parallel_for(run->stream.pool, slots, work, &job);
+    else
+        smelt_pool_run(slots, work, &job);
 }
 
 struct buffer {

@@ -20,7 +20,7 @@ smelt_status smelt_run_init(struct smelt_run *run, const char *operation, const 
 typedef void smelt_task(void *argument, int64_t begin, int64_t end, int slot);
 
 enum smelt_schedule {
-    SMELT_EVEN,    /* items cost the same: one run of neighbours per slot, best for streams */
+    SMELT_EVEN,    /* items cost the same: neighbours to a slot, best for streams */
     SMELT_DYNAMIC, /* items differ: one at a time, in order */
 };
 

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static _Thread_local char last_error[1024];
+static _Thread_local char last_error[8192];
 
 smelt_status smelt_fail(smelt_status status, const char *format, ...)
 {

@@ -3,13 +3,14 @@
 #include "device.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 enum { kDevices = 64 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     CUcontext context; /* the primary one, retained for the life of the process */
-    int major, minor, multiprocessors;
+    int major, minor, multiprocessors, cache_bytes;
 } known[kDevices];
 
 smelt_status smelt_cuda_status(CUresult result, const char *operation, const char *what)
@@ -35,6 +36,9 @@ static CUresult learn(const struct smelt_cuda_driver *cuda, int index)
     if (!result)
         result = cuda->DeviceGetAttribute(&known[index].multiprocessors,
                                           CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device);
+    if (!result)
+        result =
+            cuda->DeviceGetAttribute(&known[index].cache_bytes, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, device);
     return result ? result : cuda->DevicePrimaryCtxRetain(&known[index].context, device);
 }
 
@@ -84,6 +88,7 @@ smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct sme
     if (result) return smelt_cuda_status(result, operation, "CUDA device");
     device->major = known[index].major, device->minor = known[index].minor;
     device->multiprocessors = known[index].multiprocessors;
+    device->cache_bytes = known[index].cache_bytes;
     if (device->major < 8)
         return smelt_cuda_leave(device,
                                 smelt_fail(SMELT_UNSUPPORTED,
@@ -102,4 +107,24 @@ smelt_status smelt_cuda_leave(struct smelt_cuda_device *device, smelt_status sta
     if (device->pushed) device->driver->CtxPopCurrent(&popped);
     device->pushed = false;
     return status;
+}
+
+int smelt_cuda_count(void)
+{
+    const struct smelt_cuda_driver *cuda = smelt_cuda_driver();
+    int count = 0;
+    return cuda && cuda->DeviceGetCount(&count) == CUDA_SUCCESS ? count : 0;
+}
+
+void smelt_cuda_describe(int index, char *text, size_t size)
+{
+    const struct smelt_cuda_driver *cuda = smelt_cuda_driver();
+    char name[128] = "";
+    CUdevice device;
+    int major = 0, minor = 0;
+    text[0] = 0;
+    if (!cuda || cuda->DeviceGet(&device, index) || cuda->DeviceGetName(name, sizeof name, device)) return;
+    cuda->DeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
+    cuda->DeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+    snprintf(text, size, "%s (compute capability %d.%d)", name, major, minor);
 }

@@ -8,7 +8,7 @@
 
 struct smelt_cuda_device {
     const struct smelt_cuda_driver *driver;
-    int index, major, minor, multiprocessors;
+    int index, major, minor, multiprocessors, cache_bytes; /* of the second-level cache */
     bool pushed;
 };
 
@@ -18,6 +18,10 @@ smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct sme
                               int count, const char *operation);
 /* Restores the caller's context. Returns `status`. */
 smelt_status smelt_cuda_leave(struct smelt_cuda_device *device, smelt_status status);
+
+/* Cards that a driver lists, 0 without one; the name and compute capability of one, "" where it has none. */
+int smelt_cuda_count(void);
+void smelt_cuda_describe(int index, char *text, size_t size);
 
 /* SMELT_OK, or the status and sentence of a driver error. */
 smelt_status smelt_cuda_status(CUresult result, const char *operation, const char *what);

@@ -11,6 +11,8 @@
     X(Init, "cuInit", (unsigned))                                                                            \
     X(GetErrorName, "cuGetErrorName", (CUresult, const char **))                                             \
     X(DeviceGet, "cuDeviceGet", (CUdevice *, int))                                                           \
+    X(DeviceGetCount, "cuDeviceGetCount", (int *))                                                           \
+    X(DeviceGetName, "cuDeviceGetName", (char *, int, CUdevice))                                             \
     X(DeviceGetAttribute, "cuDeviceGetAttribute", (int *, CUdevice_attribute, CUdevice))                     \
     X(DevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext *, CUdevice))                           \
     X(CtxSetCurrent, "cuCtxSetCurrent", (CUcontext))                                                         \
@@ -20,6 +22,7 @@
     X(CtxPopCurrent, "cuCtxPopCurrent_v2", (CUcontext *))                                                    \
     X(PointerGetAttribute, "cuPointerGetAttribute", (void *, CUpointer_attribute, CUdeviceptr))              \
     X(CtxSynchronize, "cuCtxSynchronize", (void))                                                            \
+    X(ThreadExchangeStreamCaptureMode, "cuThreadExchangeStreamCaptureMode", (CUstreamCaptureMode *))         \
     X(ModuleLoadData, "cuModuleLoadData", (CUmodule *, const void *))                                        \
     X(ModuleGetFunction, "cuModuleGetFunction", (CUfunction *, CUmodule, const char *))                      \
     X(FuncSetAttribute, "cuFuncSetAttribute", (CUfunction, CUfunction_attribute, int))                       \

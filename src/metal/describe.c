@@ -55,6 +55,11 @@ static bool add_attribute(struct smelt_description *d, char *line)
         p->index = (uint32_t)strtoul(number, NULL, 10);
         return true;
     }
+    if (!strcmp(name, "optional")) {
+        p->conditional = true;
+        p->absent = strcmp(number, "0") == 0;
+        return true;
+    }
     free(p->attribute);
     p->attribute = strdup(name);
     return p->attribute != NULL;

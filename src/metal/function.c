@@ -109,6 +109,8 @@ static smelt_status build_entry(struct smelt_metal_function *f, const struct sme
                                 "metal function %s: the parameter %s of type %s has no attribute that smelt "
                                 "knows",
                                 f->name, p->name, p->type);
+        } else if (p->absent) {
+            smelt_message_print(&m, "smelt::absent()");
         } else if (p->kind == PARAMETER_ATTRIBUTE) {
             smelt_message_print(&m, "smelt::%s()", p->attribute);
         } else {
@@ -123,25 +125,59 @@ static smelt_status build_entry(struct smelt_metal_function *f, const struct sme
     return status;
 }
 
+static struct smelt_unit unit_of(const struct smelt_metal_function *f, uint32_t flags, const char *entry)
+{
+    return (struct smelt_unit){.name = f->text->name,
+                               .source = f->text->source,
+                               .prefix = f->prefix,
+                               .entry = entry,
+                               .flags = flags,
+                               .math_mode = f->text->math_mode,
+                               .folders = (const char *const *)f->text->folders,
+                               .folder_count = f->text->folder_count,
+                               .definitions = (const char *const *)f->text->definitions,
+                               .definition_count = f->text->definition_count};
+}
+
 static smelt_status make_code(struct smelt_metal_function *f, bool rows, const struct smelt_code **code)
 {
     pthread_mutex_lock(&f->lock);
     smelt_status status = SMELT_OK;
     if (!f->code[rows]) {
-        struct smelt_unit unit = {.name = f->text->name,
-                                  .source = f->text->source,
-                                  .prefix = f->prefix,
-                                  .entry = f->entry,
-                                  .flags = rows ? TASK_ROWS : 0,
-                                  .math_mode = f->text->math_mode,
-                                  .folders = (const char *const *)f->text->folders,
-                                  .folder_count = f->text->folder_count,
-                                  .definitions = (const char *const *)f->text->definitions,
-                                  .definition_count = f->text->definition_count};
+        struct smelt_unit unit = unit_of(f, rows ? TASK_ROWS : 0, f->entry);
         status = smelt_unit_compile(&unit, &f->code[rows]);
     }
     *code = f->code[rows];
     pthread_mutex_unlock(&f->lock);
+    return status;
+}
+
+static const struct smelt_kernel_info *find_kernel(const struct smelt_description *d, const char *name)
+{
+    for (size_t k = 0; k < d->kernel_count; k++)
+        if (!strcmp(d->kernels[k].name, name)) return &d->kernels[k];
+    return NULL;
+}
+
+/* Which parameters there are may depend on the constants: then the text is looked at again with their values.
+ */
+static smelt_status describe_again(struct smelt_metal_function *f, const struct smelt_kernel_info *info)
+{
+    bool conditional = false;
+    struct smelt_description description = {0};
+    char *reflection;
+    for (size_t k = 0; k < info->parameter_count; k++) conditional |= info->parameters[k].conditional;
+    if (!conditional) return build_entry(f, info);
+    struct smelt_unit unit = unit_of(f, TASK_REFLECT, "");
+    SMELT_TRY(smelt_unit_reflect(&unit, &reflection));
+    smelt_status status = smelt_description_read(&description, reflection);
+    free(reflection);
+    if (status != SMELT_OK) return status;
+    info = find_kernel(&description, f->name);
+    status = info
+                 ? build_entry(f, info)
+                 : smelt_fail(SMELT_INTERNAL_ERROR, "metal function %s: it went with its constants", f->name);
+    smelt_description_free(&description);
     return status;
 }
 
@@ -156,9 +192,7 @@ smelt_status smelt_metal_function_create(smelt_metal_function **out, smelt_metal
                                      : "name");
     if (constant_count && !constants)
         return smelt_fail(SMELT_INVALID_ARGUMENT, "metal function: constants is NULL");
-    const struct smelt_kernel_info *info = NULL;
-    for (size_t k = 0; k < library->description.kernel_count; k++)
-        if (!strcmp(library->description.kernels[k].name, name)) info = &library->description.kernels[k];
+    const struct smelt_kernel_info *info = find_kernel(&library->description, name);
     if (!info)
         return smelt_fail(SMELT_INVALID_ARGUMENT, "metal function: the library has no kernel called %s%s%s",
                           name, library->description.kernel_count ? "; its first is " : "",
@@ -173,7 +207,7 @@ smelt_status smelt_metal_function_create(smelt_metal_function **out, smelt_metal
     smelt_status status =
         f->name ? SMELT_OK : smelt_fail(SMELT_OUT_OF_MEMORY, "no memory for a Metal function");
     if (status == SMELT_OK) status = build_prefix(&f->prefix, constants, constant_count);
-    if (status == SMELT_OK) status = build_entry(f, info);
+    if (status == SMELT_OK) status = describe_again(f, info);
     if (status == SMELT_OK)
         status = make_code(f, true, &code); /* errors come here, not at the first launch */
     if (status != SMELT_OK) {

@@ -35,6 +35,9 @@ struct smelt_attribute {
 enum { SMELT_ATTRIBUTES = 20 };
 extern const struct smelt_attribute smelt_kernel_attributes[SMELT_ATTRIBUTES];
 
+/* Where the report of `verbose` goes; standard output unless a binding has its own. */
+extern void (*smelt_kernel_print)(const char *text);
+
 /* The Metal name of an element type, or NULL. */
 const char *smelt_metal_type(DLDataType type);
 /* Writes the text and the entry point for arguments of these types. */

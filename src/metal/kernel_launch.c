@@ -37,9 +37,12 @@ static smelt_status view_one(struct call *c, size_t at, const char *name, const 
     if (c->views[at].device.device_type != kDLCPU)
         return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: %s: expected memory of the CPU",
                           c->kernel->desc.name, name);
-    if (!smelt_metal_type(tensor->dtype))
-        return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: %s: Metal has no type for its elements",
-                          c->kernel->desc.name, name);
+    if (!smelt_metal_type(tensor->dtype)) {
+        static const char *const kinds[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
+        unsigned code = tensor->dtype.code;
+        return smelt_fail(SMELT_UNSUPPORTED, "metal_kernel %s: %s: Metal has no type for elements of %s%u",
+                          c->kernel->desc.name, name, code < 7 ? kinds[code] : "type", tensor->dtype.bits);
+    }
     return SMELT_OK;
 }
 
@@ -238,16 +241,26 @@ static void fill_outputs(const struct call *c)
     }
 }
 
+static void print_to_stdout(const char *text)
+{
+    fputs(text, stdout);
+    fflush(stdout);
+}
+void (*smelt_kernel_print)(const char *text) = print_to_stdout;
+
 static void report(const struct call *c, const struct smelt_code *code)
 {
-    if (!c->launch.verbose) return;
+    struct smelt_message m = {0};
     const struct smelt_report_words *r = &code->report;
-    printf(
+    if (!c->launch.verbose) return;
+    smelt_message_print(
+        &m,
         "Generated source code for `%s`:\n%s\n"
         "// %u vector, %u gathered, %u scalar accesses, %u lane by lane; %llu bytes of threadgroup memory\n",
         c->kernel->desc.name, c->variant->text, r->vector_accesses, r->gather_accesses, r->scalar_accesses,
         r->serial_operations, (unsigned long long)r->threadgroup_bytes);
-    fflush(stdout);
+    if (!m.failed) smelt_kernel_print(m.data);
+    smelt_message_free(&m);
 }
 
 static smelt_status run_call(struct call *c, const struct smelt_run *run)

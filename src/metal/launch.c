@@ -73,7 +73,6 @@ static void set_positions(struct smelt_simdgroup *s, struct place *p, const uint
 {
     for (int k = 0; k < 3; k++) {
         s->words[WORD_BASE_POSITION + k] = p->at[k];
-        s->words[WORD_BASE_GRID_POSITION + k] = p->at[k] + origin[k];
     }
     if (rows) {
         step(p, LANES, size);
@@ -102,16 +101,19 @@ static void run_group(const struct job *job, struct smelt_worker *worker, const 
     struct place place = {{0, 0, 0}};
     for (uint32_t k = 0; k < count; k++) {
         struct smelt_simdgroup *s = &fibers[job->fibers ? k : 0].simdgroup;
-        uint32_t left = threads - k * LANES;
         if (k == 0 || job->fibers) {
             s->words[WORD_SIMDGROUPS] = count;
+            s->threads = threads;
+            s->end = count;
             set_words(s, WORD_THREADGROUP_POSITION, group);
             set_words(s, WORD_THREADS_PER_THREADGROUP, size);
+            set_words(s, WORD_ORIGIN, origin);
         }
-        s->active = left >= LANES ? UINT32_MAX : (UINT32_C(1) << left) - 1;
         s->words[WORD_SIMDGROUP_INDEX] = k;
         set_positions(s, &place, size, origin, job->rows);
-        if (!job->fibers) job->launch->code->function(s);
+        if (job->fibers) continue;
+        job->launch->code->function(s);
+        if (job->launch->code->report.has_loop) break;
     }
     if (job->fibers) smelt_worker_run(worker, job->launch->code->function, count);
 }

@@ -15,6 +15,7 @@ struct smelt_parameter {
     size_t element_size;
     uint32_t index; /* of a buffer or threadgroup memory */
     bool has_index;
+    bool conditional, absent; /* there only if a function constant is true; absent: it is false */
 };
 
 struct smelt_kernel_info {

@@ -27,41 +27,59 @@ static struct {
 
 static bool runnable(const char *path) { return access(path, X_OK) == 0; }
 
+/* The folder of this code: the library's, or the program's where the library is part of it. */
+static bool find_home(char home[4096])
+{
+    Dl_info here;
+    char named[4096] = "";
+    if (dladdr((void *)(intptr_t)&smelt_compiler_path, &here) && here.dli_fname)
+        snprintf(named, sizeof named, "%s", here.dli_fname);
+    /* a program has its first argument there, which may be a bare word */
+    if (!strchr(named, '/') || !realpath(named, home)) {
+        ssize_t length = readlink("/proc/self/exe", home, 4095);
+        if (length < 0) return false;
+        home[length] = 0;
+    }
+    *strrchr(home, '/') = 0;
+    return true;
+}
+
 /* SMELT_METALC, or beside the library, or where packages and build trees put it. */
 static void find_compiler(char path[4096])
 {
     static const char *const places[] = {"smelt-metalc",
                                          "smelt/smelt-metalc",
+                                         "../smelt/smelt-metalc",
+                                         "bin/smelt-metalc",
                                          "../lib/smelt/smelt-metalc",
                                          "../libexec/smelt/smelt-metalc",
                                          "src/metalc/smelt-metalc",
                                          "../src/metalc/smelt-metalc",
+                                         "../../src/metalc/smelt-metalc",
+                                         "/usr/local/lib/smelt/smelt-metalc",
+                                         "/usr/lib/smelt/smelt-metalc",
                                          NULL};
     const char *named = getenv("SMELT_METALC");
-    Dl_info here;
+    char home[4096];
     path[0] = 0;
     if (named && *named) {
         snprintf(path, 4096, "%s", named);
         return;
     }
-    if (!dladdr((void *)(intptr_t)&smelt_compiler_path, &here) || !here.dli_fname) return;
-    const char *slash = strrchr(here.dli_fname, '/');
-    int folder = slash ? (int)(slash - here.dli_fname) : 1;
+    if (!find_home(home)) return;
     for (const char *const *place = places; *place; place++) {
-        snprintf(path, 4096, "%.*s/%s", folder, slash ? here.dli_fname : ".", *place);
-        if (runnable(path)) return;
+        int length =
+            **place == '/' ? snprintf(path, 4096, "%s", *place) : snprintf(path, 4096, "%s/%s", home, *place);
+        if (length < 4096 && runnable(path)) return;
     }
     path[0] = 0;
 }
 
-static char known_path[4096];
-static void note_path(void) { find_compiler(known_path); }
-
 const char *smelt_compiler_path(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, note_path);
-    return known_path[0] && runnable(known_path) ? known_path : NULL;
+    static _Thread_local char path[4096];
+    find_compiler(path);
+    return path[0] && runnable(path) ? path : NULL;
 }
 
 static void stop_child(void)

@@ -7,7 +7,7 @@
 
 /* Sends a request and waits for the answer, which the caller frees. */
 smelt_status smelt_compiler_ask(const struct smelt_message *request, char **answer, size_t *size);
-/* Where the compiler is, or NULL; for smelt_info. Valid for the life of the process. */
+/* Where the compiler is, or NULL; for smelt_info. Valid until the thread's next call. */
 const char *smelt_compiler_path(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "core/cpu.h"
 #include "metal/cache.h"
 #include "metal/process.h"
+#include "metalc_sources.h"
 
 /* The processor by the level that the library uses, so that a cache can move between machines of one level.
  */
@@ -63,10 +64,10 @@ static smelt_status build_request(const struct smelt_unit *u, struct smelt_messa
     return SMELT_OK;
 }
 
-/* What changes the code without being in the request: the versions. */
+/* What changes the code without being in the request: the compiler. */
 static void add_versions(struct smelt_message *key)
 {
-    smelt_message_print(key, "\n%s %s %d\n", SMELT_METALC_VERSION, smelt_version(), SMELT_ABI_VERSION);
+    smelt_message_print(key, "\n%s %s\n", SMELT_METALC_VERSION, SMELT_METALC_SOURCES);
 }
 
 static smelt_status judge(const char *answer, size_t size)
@@ -79,7 +80,9 @@ static smelt_status judge(const char *answer, size_t size)
         return smelt_fail(SMELT_INTERNAL_ERROR, "the Metal compiler gave an answer that is not one");
     memcpy(&status, word, sizeof status);
     if (status == 0) return SMELT_OK;
-    return smelt_fail(SMELT_COMPILE_ERROR, "%.*s", (int)log_length, log);
+    while (log_length && log[log_length - 1] == '\n') log_length--;
+    return smelt_fail(status == 2 ? SMELT_INVALID_ARGUMENT : SMELT_COMPILE_ERROR, "%.*s", (int)log_length,
+                      log);
 }
 
 static smelt_status find_answer(const struct smelt_unit *u, char **answer, size_t *size)

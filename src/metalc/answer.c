@@ -75,6 +75,7 @@ static size_t frontend_arguments(const struct request *r, const char **list)
                                          "-relaxed-aliasing",
                                          "-fno-threadsafe-statics",
                                          "-disable-O0-optnone",
+                                         "-disable-llvm-passes", /* inlining is prepare.c's */
                                          "-ffreestanding",
                                          "-fno-char8_t",
                                          "-fdeclspec",
@@ -134,15 +135,21 @@ static size_t include_prelude(unsigned math_mode, const char **list)
     return count;
 }
 
-/* The rewritten text and behind it, on a line of its own, the entry point. */
-static bool build_text(const struct request *r, struct text *whole, struct text *log)
+/* The rewritten text and behind it, on a line of its own, the entry point; `original` is the same, not
+ * rewritten. */
+static bool build_text(const struct request *r, struct text *whole, struct text *original, struct text *log)
 {
+    if (*r->entry)
+        text_print(whole,
+                   "#undef $function_constant\n#define $function_constant(n) = smelt::required<n>::value\n"
+                   "#undef $optional\n#define $optional(...)\n");
     text_print(whole, "%s ", r->prefix);
     name_function_constants(r->source, r->source_length, whole);
     text_print(whole, "\n#line 1 \"");
     for (const char *c = r->name; *c; c++) text_append(whole, strchr("\"\\\n\r", *c) ? "_" : c, 1);
     text_append(whole, "\"\n", 2);
     text_append(whole, r->source, r->source_length);
+    text_append(original, whole->data, whole->length);
     if (!rewrite_source(whole->data, whole->length, r->name, log)) return false;
     text_print(whole, "\n#line 1 \"<entry>\"\n%s\n", r->entry);
     return true;
@@ -171,8 +178,10 @@ static struct frontend_file *prelude_files(unsigned math_mode, size_t *count)
     return files;
 }
 
-static bool run_frontend(const struct request *r, const struct text *whole, struct frontend_result *result)
+static bool run_frontend(const struct request *r, const struct text *whole, struct frontend_result *result,
+                         struct text *log)
 {
+    struct included included = {log, false};
     const char *list[MOST_ARGUMENTS + 64];
     size_t count;
     struct frontend_file *files = prelude_files(r->task.math_mode, &count);
@@ -184,12 +193,14 @@ static bool run_frontend(const struct request *r, const struct text *whole, stru
         .file_count = count,
         .folders = r->folders,
         .folder_count = r->folder_count,
+        .edit = edit_included,
+        .edit_context = &included,
         .arguments = list,
         .argument_count = given,
         .triple = triple,
         .reflect = (r->task.flags & TASK_REFLECT) != 0,
     };
-    bool good = frontend_run(&request, result) == 0;
+    bool good = frontend_run(&request, result) == 0 && !included.failed;
     free(files);
     return good;
 }
@@ -215,9 +226,10 @@ bool precompile_prelude(unsigned math_mode, const char *path, struct text *log)
     return good;
 }
 
-static bool run_engine(const struct request *r, LLVMModuleRef module, struct text *answer, struct text *log)
+static bool run_engine(const struct request *r, LLVMModuleRef module, struct text *answer, struct text *log,
+                       bool *missing_constant)
 {
-    struct target target = {0};
+    static struct target target; /* as good as always the same */
     struct kernel_report report = {0};
     struct text object = {0}, ir = {0};
     bool good = target_open(&target, triple, r->cpu, r->features, log) &&
@@ -229,11 +241,12 @@ static bool run_engine(const struct request *r, LLVMModuleRef module, struct tex
                                        .vector_accesses = report.vector_accesses,
                                        .gather_accesses = report.gather_accesses,
                                        .scalar_accesses = report.scalar_accesses,
-                                       .serial_operations = report.serial_operations};
+                                       .serial_operations = report.serial_operations,
+                                       .has_loop = report.has_loop};
     put(answer, KEY_REPORT, &words, sizeof words);
+    *missing_constant = report.missing_constant;
     if (good) put(answer, KEY_OBJECT, object.data, object.length);
     if (ir.data) put(answer, KEY_IR, ir.data, ir.length);
-    target_close(&target);
     text_free(&object);
     text_free(&ir);
     return good;
@@ -242,19 +255,20 @@ static bool run_engine(const struct request *r, LLVMModuleRef module, struct tex
 void answer_request(char *bytes, size_t length, struct text *answer)
 {
     struct request r;
-    struct text log = {0}, whole = {0};
+    struct text log = {0}, whole = {0}, original = {0};
     struct frontend_result result = {0};
-    bool good = read_request(&r, bytes, length);
+    bool good = read_request(&r, bytes, length), missing_constant = false;
     if (!good) text_print(&log, "error: a request that is not of this version\n");
-    good = good && build_text(&r, &whole, &log);
+    good = good && build_text(&r, &whole, &original, &log);
     if (good) {
-        good = run_frontend(&r, &whole, &result);
-        text_append(&log, result.log, strlen(result.log));
+        struct text edited = {whole.data, original.length, 0};
+        good = run_frontend(&r, &whole, &result, &log);
+        quote_original(&log, result.log, &edited, original.data);
     }
     if (good && r.task.flags & TASK_REFLECT)
         put(answer, KEY_REFLECTION, result.reflection, strlen(result.reflection));
-    if (good && *r.entry) good = run_engine(&r, result.module, answer, &log);
-    uint32_t status = !good;
+    if (good && *r.entry) good = run_engine(&r, result.module, answer, &log, &missing_constant);
+    uint32_t status = missing_constant ? 2 : !good;
     put(answer, KEY_STATUS, &status, sizeof status);
     put(answer, KEY_LOG, log.data ? log.data : "", log.length);
     if (result.module) LLVMDisposeModule(result.module);
@@ -262,5 +276,6 @@ void answer_request(char *bytes, size_t length, struct text *answer)
     free(result.log);
     free(result.reflection);
     text_free(&whole);
+    text_free(&original);
     text_free(&log);
 }

@@ -9,40 +9,47 @@
 #include "abi.h"
 #include "engine.h"
 
+static void start_llvm(void)
+{
+    static bool started;
+    if (started) return;
+    started = true;
+#if defined(__aarch64__)
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+#else
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+#endif
+    /* neither is a parameter of its pass in 19; a loop over a private array has to unroll, however wide its
+       vectors, or the array stays in memory */
+    const char *const flags[] = {"smelt-metalc", "-scalarize-load-store", "-unroll-threshold=6000"};
+    LLVMParseCommandLineOptions(3, flags, "");
+}
+
 bool target_open(struct target *target, const char *triple, const char *cpu, const char *features,
                  struct text *log)
 {
     LLVMTargetRef description;
     char *message = NULL;
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeAArch64TargetInfo();
-    LLVMInitializeAArch64Target();
-    LLVMInitializeAArch64TargetMC();
-    LLVMInitializeAArch64AsmPrinter();
-    static bool told;
-    /* neither is a parameter of its pass in 19; a loop over a private array has to unroll, however wide its
-       vectors, or the array stays in memory */
-    const char *const flags[] = {"smelt-metalc", "-scalarize-load-store", "-unroll-threshold=6000"};
-    if (!told) LLVMParseCommandLineOptions(3, flags, "");
-    told = true;
+    if (target->machine && !strcmp(target->cpu, cpu) && !strcmp(target->features, features)) return true;
+    start_llvm();
+    if (target->machine) LLVMDisposeTargetMachine(target->machine);
+    free(target->cpu);
+    free(target->features);
+    *target = (struct target){strdup(cpu), strdup(features), NULL};
     if (LLVMGetTargetFromTriple(triple, &description, &message)) {
         text_print(log, "error: %s\n", message);
         LLVMDisposeMessage(message);
         return false;
     }
-    *target = (struct target){triple, cpu, features, NULL};
     target->machine = LLVMCreateTargetMachine(description, triple, cpu, features, LLVMCodeGenLevelDefault,
                                               LLVMRelocPIC, LLVMCodeModelSmall);
     return target->machine != NULL;
-}
-
-void target_close(struct target *target)
-{
-    if (target->machine) LLVMDisposeTargetMachine(target->machine);
-    target->machine = NULL;
 }
 
 static void set_attribute(LLVMValueRef function, const char *name, const char *value)
@@ -68,10 +75,6 @@ static void open_function(struct engine *e, const struct target *target)
     e->simdgroup = LLVMGetParam(e->target, 0);
     e->entry = LLVMAppendBasicBlockInContext(e->context, e->target, "entry");
     LLVMPositionBuilderAtEnd(e->slots, e->entry);
-    LLVMValueRef at = LLVMConstInt(e->i64, SMELT_ACTIVE_OFFSET, 0);
-    LLVMValueRef address = LLVMBuildGEP2(e->slots, e->i8, e->simdgroup, &at, 1, "");
-    LLVMValueRef active = LLVMBuildLoad2(e->slots, e->i32, address, "active");
-    e->mask = LLVMBuildBitCast(e->slots, active, e->mask_type, "");
 }
 
 static void engine_open(struct engine *e, LLVMModuleRef module, LLVMValueRef source, struct text *log)
@@ -140,9 +143,9 @@ static bool write_object(LLVMModuleRef module, const struct target *target, stru
 
 /* After the engine: slots become registers, constant masks vanish, loops with private arrays unroll. */
 static const char finish[] =
-    "function(sroa,early-cse<memssa>,sccp,instcombine<no-verify-fixpoint>,simplifycfg,"
+    "function(sroa,early-cse<memssa>,sccp,correlated-propagation,instcombine<no-verify-fixpoint>,simplifycfg,"
     "loop-mssa(loop-rotate,licm,simple-loop-unswitch),loop(indvars,loop-deletion,loop-unroll-full),sroa,"
-    "early-cse<memssa>,instcombine<no-verify-fixpoint>,gvn,sccp,bdce,instcombine<no-verify-fixpoint>,"
+    "early-cse<memssa>,instcombine<no-verify-fixpoint>,gvn,sccp,correlated-propagation,bdce,instcombine<no-verify-fixpoint>,"
     "dse,loop-mssa(licm),simplifycfg<sink-common-insts>,loop-unroll<O2>,instcombine<no-verify-fixpoint>,"
     "loop-mssa(licm),sink,dce),globaldce";
 
@@ -159,11 +162,15 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
     dump(module, "clang", ir);
     if (!prepare_module(module, source, target, &report->threadgroup_bytes, log)) return false;
     dump(module, "scalar", ir);
+    report->missing_constant = !constants_are_known(module, source, log);
+    if (report->missing_constant) return false;
     engine_open(&e, module, source, log);
     e.rows = rows;
+    e.lanes_per_register = !strcmp(target->cpu, "skylake-avx512") ? 16 : 8;
     bool good = vectorise(&e, target);
     report->has_barrier = e.has_barrier;
     report->private_bytes = e.private_bytes;
+    report->has_loop = e.has_loop;
     report->vector_accesses = e.vector_accesses;
     report->gather_accesses = e.gather_accesses;
     report->scalar_accesses = e.scalar_accesses;
@@ -179,6 +186,8 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
     }
     LLVMDisposeMessage(message);
     if (!run_passes(module, finish, target, log)) return false;
+    join_strides(e.target, e.lanes_per_register * 4);
+    if (!run_passes(module, "function(early-cse,instcombine<no-verify-fixpoint>,dce)", target, log)) return false;
     dump(module, "finished", ir);
     return write_object(module, target, object, log);
 }

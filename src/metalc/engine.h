@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU engine: turns a scalar kernel, written for one thread, into a function for a simdgroup of 32 lanes.
    blocks.c draws the control flow in source order, uniformity.c says what differs between lanes, linearise.c
-   walks the blocks under masks, and lanes.c, memory.c, simd.c and matrix.c write the instructions. */
+   walks the blocks under masks and once more for all lanes at once, full.c says when they all go one way, and
+   lanes.c, memory.c, simd.c and matrix.c write the instructions. */
 #ifndef SMELT_METALC_ENGINE_H
 #define SMELT_METALC_ENGINE_H
 #include <stdbool.h>
@@ -11,7 +12,7 @@
 #include <llvm-c/Target.h>
 #include "text.h"
 
-enum { LANES = 32 };
+enum { LANES = 32, MOST_VECTOR_SLOTS = 1024 };
 #define NO_BLOCK UINT32_MAX
 
 /* How a value differs between the lanes of a simdgroup, from the least to the most. */
@@ -62,6 +63,8 @@ struct block {
     LLVMValueRef mask_slot, mask;
     uint64_t *deferred;
     bool reached, maybe_empty;
+    LLVMBasicBlockRef full_target; /* the same block with all lanes active, which needs no masks */
+    bool full_reached;
 };
 
 struct loop {
@@ -105,10 +108,18 @@ struct engine {
 
     uint32_t current, epoch;
     LLVMValueRef mask; /* of the current block, <32 x i1> */
-    LLVMBasicBlockRef entry;
+    bool full;         /* the block is written for all lanes: nobody waits anywhere else */
+    bool has_full;
+    bool parts; /* some branch parts lanes */
+    LLVMBasicBlockRef entry, before, begin, start, exit; /* begin: of a simdgroup, where a loop comes back to */
     uint32_t vector_accesses, gather_accesses, scalar_accesses, serial_operations;
     bool has_barrier;
+    bool has_loop; /* over the simdgroups of a threadgroup */
+    LLVMValueRef index_slot, position_slots[3];
+    LLVMValueRef vector_slots[MOST_VECTOR_SLOTS]; /* what no simdgroup may hand on to the next */
+    uint32_t vector_slot_count;
     LLVMValueRef second_element; /* matrix.c */
+    unsigned lanes_per_register; /* of 32 bits */
     struct text *log;
     bool failed;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, pointer, mask_type;
@@ -126,6 +137,19 @@ bool engine_index_values(struct engine *e);
 bool parts_between(const struct engine *e, uint32_t from, uint32_t to);
 /* linearise.c */
 void engine_emit(struct engine *e);
+void carry_values(struct engine *e, const struct edge *edge, LLVMValueRef lanes);
+void parted_lanes(struct engine *e, const struct block *b, LLVMValueRef *lanes);
+void part_lanes(struct engine *e, uint32_t index, LLVMValueRef *lanes, LLVMBasicBlockRef exit);
+/* full.c: a branch that parts lanes, where all of them are there */
+void part_full_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit);
+LLVMBasicBlockRef full_target(struct engine *e, uint32_t to, LLVMBasicBlockRef exit);
+LLVMValueRef is_full(struct engine *e, LLVMValueRef mask);
+/* simdgroups.c: the loop over simdgroups around a kernel */
+void open_simdgroups(struct engine *e);
+void close_simdgroups(struct engine *e);
+LLVMValueRef load_field(struct engine *e, LLVMTypeRef type, uint64_t offset, unsigned alignment);
+LLVMValueRef load_word(struct engine *e, unsigned word);
+void mark_invariant(struct engine *e, LLVMValueRef load);
 /* lanes.c */
 void emit_instruction(struct engine *e, LLVMValueRef instruction);
 LLVMValueRef scalar_of(struct engine *e, LLVMValueRef operand);
@@ -157,6 +181,7 @@ void private_store(struct engine *e, LLVMValueRef store, struct private_array *a
 /* simd.c, matrix.c: true when the call was one of theirs */
 bool shape_of_call(const struct engine *e, LLVMValueRef call, const char *name, struct shape *shape);
 bool emit_simd_call(struct engine *e, LLVMValueRef call, const char *name);
+bool is_matrix_call(LLVMValueRef call);
 bool emit_matrix_call(struct engine *e, LLVMValueRef call, const char *name);
 
 #endif

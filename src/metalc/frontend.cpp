@@ -2,6 +2,7 @@
 // The only C++ of the compiler: in-process clang 19 on an in-memory file system, behind one C function.
 #include "frontend.h"
 #include <cstring>
+#include <map>
 #include <clang/AST/ASTConsumer.h>
 #include <clang/AST/ASTContext.h>
 #include <clang/AST/Attr.h>
@@ -142,24 +143,54 @@ class Action : public clang::EmitLLVMOnlyAction
     std::string *reflection;
 };
 
+// A file of the disk after its edit.
+class EditedFile : public llvm::vfs::File
+{
+  public:
+    EditedFile(llvm::vfs::Status about, std::shared_ptr<std::string> text)
+        : about(std::move(about)), text(std::move(text))
+    {
+    }
+    llvm::ErrorOr<llvm::vfs::Status> status() override { return about; }
+    llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> getBuffer(const llvm::Twine &name, int64_t, bool,
+                                                                 bool) override
+    {
+        return llvm::MemoryBuffer::getMemBufferCopy(*text, name);
+    }
+    std::error_code close() override { return {}; }
+
+  private:
+    llvm::vfs::Status about;
+    std::shared_ptr<std::string> text;
+};
+
 // The disk, but for everything outside the given folders.
 class FolderFileSystem : public llvm::vfs::ProxyFileSystem
 {
   public:
     explicit FolderFileSystem(const frontend_request &request)
-        : llvm::vfs::ProxyFileSystem(llvm::vfs::getRealFileSystem())
+        : llvm::vfs::ProxyFileSystem(llvm::vfs::getRealFileSystem()), edit(request.edit),
+          context(request.edit_context)
     {
         for (size_t i = 0; i < request.folder_count; i++) add(request.folders[i]);
     }
     llvm::ErrorOr<llvm::vfs::Status> status(const llvm::Twine &path) override
     {
         if (!allowed(path)) return std::make_error_code(std::errc::no_such_file_or_directory);
-        return llvm::vfs::ProxyFileSystem::status(path);
+        auto about = llvm::vfs::ProxyFileSystem::status(path);
+        if (!about || !about->isRegularFile()) return about;
+        auto text = edited(path);
+        if (!text) return text.getError();
+        return llvm::vfs::Status::copyWithNewSize(*about, (*text)->size());
     }
     llvm::ErrorOr<std::unique_ptr<llvm::vfs::File>> openFileForRead(const llvm::Twine &path) override
     {
         if (!allowed(path)) return std::make_error_code(std::errc::no_such_file_or_directory);
-        return llvm::vfs::ProxyFileSystem::openFileForRead(path);
+        auto about = status(path);
+        if (!about) return about.getError();
+        auto text = edited(path);
+        if (!text) return text.getError();
+        return std::make_unique<EditedFile>(*about, *text);
     }
 
     // "." has to exist: the folder of the in-memory files.
@@ -184,7 +215,23 @@ class FolderFileSystem : public llvm::vfs::ProxyFileSystem
             if (path == folder || (path.starts_with(folder) && path[folder.size()] == '/')) return true;
         return false;
     }
+    llvm::ErrorOr<std::shared_ptr<std::string>> edited(const llvm::Twine &path)
+    {
+        std::shared_ptr<std::string> &text = texts[path.str()];
+        if (text) return text;
+        auto buffer = llvm::MemoryBuffer::getFile(path);
+        if (!buffer) return buffer.getError();
+        size_t length = 0;
+        char *made = edit(context, (*buffer)->getBufferStart(), (*buffer)->getBufferSize(), path.str().c_str(),
+                          &length);
+        text = std::make_shared<std::string>(made, length);
+        free(made);
+        return text;
+    }
     std::vector<std::string> folders;
+    std::map<std::string, std::shared_ptr<std::string>> texts;
+    decltype(frontend_request::edit) edit;
+    void *context;
 };
 
 llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> file_system(const frontend_request &request)
@@ -212,6 +259,7 @@ extern "C" int frontend_run(const frontend_request *request, frontend_result *re
     llvm::IntrusiveRefCntPtr<clang::DiagnosticOptions> options(new clang::DiagnosticOptions);
     options->ShowPresumedLoc = true;
     options->ErrorLimit = 20;
+    options->TabStop = 1;
     clang::TextDiagnosticPrinter printer(stream, options.get());
     llvm::IntrusiveRefCntPtr<clang::DiagnosticsEngine> engine(
         new clang::DiagnosticsEngine(new clang::DiagnosticIDs, options, &printer, false));

@@ -20,7 +20,9 @@ struct frontend_request {
     const struct frontend_file *files;
     size_t file_count; /* the prelude */
     const char *const *folders;
-    size_t folder_count; /* what else #include may read from the disk */
+    size_t folder_count; /* what else #include may read from the disk, after this edit: malloc'ed */
+    char *(*edit)(void *context, const char *text, size_t length, const char *path, size_t *edited_length);
+    void *edit_context;
     const char *const *arguments;
     size_t argument_count; /* further cc1 arguments: -D, -I, math mode */
     const char *triple;

@@ -45,7 +45,10 @@ LLVMBasicBlockRef new_block(struct engine *e, const char *name)
 
 LLVMValueRef entry_slot(struct engine *e, LLVMTypeRef type, const char *name)
 {
-    return LLVMBuildAlloca(e->slots, type, name);
+    LLVMValueRef slot = LLVMBuildAlloca(e->slots, type, name);
+    if (LLVMGetTypeKind(type) == LLVMVectorTypeKind && e->vector_slot_count < MOST_VECTOR_SLOTS)
+        e->vector_slots[e->vector_slot_count++] = slot;
+    return slot;
 }
 
 LLVMValueRef call_intrinsic(struct engine *e, const char *name, LLVMTypeRef *overloads,
@@ -224,14 +227,16 @@ LLVMValueRef clone_scalar(struct engine *e, LLVMValueRef i, bool base)
         if (opcode != LLVMTrunc) LLVMSetNUW(copy, 0), LLVMSetNSW(copy, 0);
     } else if (opcode == LLVMZExt) {
         LLVMSetNNeg(copy, 0);
+    } else if (opcode == LLVMLShr) {
+        LLVMSetExact(copy, 0);
     } else if (opcode == LLVMGetElementPtr) {
         LLVMSetIsInBounds(copy, 0);
     }
     return copy;
 }
 
-/* Whether base + 31 * stride stays in the range of the narrow type, so that extending each lane is the same
-   as extending the base. */
+/* Whether base + 31 * stride stays in the range of the operand's type, so that extending or shifting each lane
+   is the same as doing so to the base. */
 static LLVMValueRef test_extension(struct engine *e, LLVMValueRef i, const struct value *v)
 {
     LLVMValueRef source = LLVMGetOperand(i, 0), old = test_of(e, source);
@@ -240,7 +245,7 @@ static LLVMValueRef test_extension(struct engine *e, LLVMValueRef i, const struc
     if (from && from->shape.bounded) return old;
     LLVMTypeRef type = LLVMTypeOf(source);
     unsigned width = LLVMGetIntTypeWidth(type);
-    int64_t reach = (LANES - 1) * v->shape.stride;
+    int64_t reach = (LANES - 1) * (from ? from->shape.stride : v->shape.stride);
     bool is_signed = LLVMGetInstructionOpcode(i) == LLVMSExt;
     uint64_t top = is_signed ? (UINT64_C(1) << (width - 1)) - 1 : (UINT64_C(1) << width) - 1;
     uint64_t bottom = is_signed ? UINT64_C(1) << (width - 1) : 0;
@@ -426,7 +431,7 @@ void emit_instruction(struct engine *e, LLVMValueRef i)
     if (v->shape.kind == SHAPE_AFFINE) {
         LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
         LLVMValueRef test =
-            opcode == LLVMZExt || opcode == LLVMSExt ? test_extension(e, i, v) : joined_tests(e, i);
+            opcode == LLVMZExt || opcode == LLVMSExt || opcode == LLVMLShr ? test_extension(e, i, v) : joined_tests(e, i);
         define_scalar(e, v, clone_scalar(e, i, true), v->shape.conditional ? test : NULL);
         if (!v->shape.conditional) return;
     }

@@ -2,10 +2,16 @@
 /* Partial linearisation (after Moll and Hack): uniform branches stay branches; behind one that parts lanes
    the blocks run one after the other in source order, each under the mask of the lanes that wait at it. A
    block's mask lies in a slot (a register later) that edges add to and the block empties. `deferred` holds
-   the blocks at which lanes may be waiting; what runs next is always the first of them. */
+   the blocks at which lanes may be waiting; what runs next is always the first of them. Beside each block
+   stands its full version, for when all lanes are there: masks are constants in it. A branch that parts lanes
+   leads from it to the masked blocks, and a join where all have met leads back. */
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
+#include <llvm-c/DebugInfo.h>
+
+/* Larger kernels are written once, under masks: twice would take twice as long to compile. */
+enum { MOST_VALUES_TWICE = 12000 };
 
 static void defer(uint64_t *set, uint32_t block) { set[block / 64] |= UINT64_C(1) << (block % 64); }
 
@@ -48,7 +54,7 @@ static LLVMValueRef incoming_on(LLVMValueRef phi, LLVMBasicBlockRef from)
 }
 
 /* The phis of the edge's target take their values, all read before any is written. */
-static void carry_values(struct engine *e, const struct edge *edge, LLVMValueRef lanes)
+void carry_values(struct engine *e, const struct edge *edge, LLVMValueRef lanes)
 {
     if (edge->phi_block == NO_BLOCK || edge->phi_block >= e->block_count) return;
     const struct block *to = &e->blocks[edge->phi_block];
@@ -108,7 +114,7 @@ static bool is_cheap(const struct engine *e, const struct block *b)
 }
 
 /* The conditions under which each edge of a branch that parts lanes is taken. */
-static void parted_lanes(struct engine *e, const struct block *b, LLVMValueRef *lanes)
+void parted_lanes(struct engine *e, const struct block *b, LLVMValueRef *lanes)
 {
     LLVMValueRef end = LLVMGetBasicBlockTerminator(b->source);
     if (LLVMGetInstructionOpcode(end) == LLVMBr) {
@@ -127,13 +133,11 @@ static void parted_lanes(struct engine *e, const struct block *b, LLVMValueRef *
     lanes[0] = rest;
 }
 
-static void part_lanes(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
+void part_lanes(struct engine *e, uint32_t index, LLVMValueRef *lanes, LLVMBasicBlockRef exit)
 {
     struct block *b = &e->blocks[index];
-    LLVMValueRef *lanes = must_allocate(b->edge_count, sizeof *lanes);
     uint64_t *set = must_allocate(e->deferred_words, sizeof *set);
-    memcpy(set, b->deferred, e->deferred_words * sizeof *set);
-    parted_lanes(e, b, lanes);
+    if (!e->full) memcpy(set, b->deferred, e->deferred_words * sizeof *set);
     for (uint32_t i = 0; i < b->edge_count; i++) {
         const struct edge *edge = &e->edges[b->first_edge + i];
         carry_values(e, edge, lanes[i]);
@@ -141,14 +145,27 @@ static void part_lanes(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
         if (edge->to < e->block_count) defer(set, edge->to);
     }
     LLVMBuildBr(e->builder, next_of(e, set, NO_BLOCK, exit));
-    free(lanes);
     free(set);
+}
+
+static void part_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
+{
+    struct block *b = &e->blocks[index];
+    LLVMValueRef *lanes = must_allocate(b->edge_count, sizeof *lanes);
+    parted_lanes(e, b, lanes);
+    part_lanes(e, index, lanes, exit);
+    free(lanes);
 }
 
 /* One way for all lanes. `certain`: some lane is active. */
 static void take_edge(struct engine *e, uint32_t index, const struct edge *edge, bool certain,
                       LLVMBasicBlockRef exit)
 {
+    if (e->full) {
+        carry_values(e, edge, e->mask);
+        LLVMBuildBr(e->builder, full_target(e, edge->to, exit));
+        return;
+    }
     uint64_t *set = must_allocate(e->deferred_words, sizeof *set);
     memcpy(set, e->blocks[index].deferred, e->deferred_words * sizeof *set);
     carry_values(e, edge, e->mask);
@@ -181,6 +198,37 @@ static void branch_uniformly(struct engine *e, uint32_t index, bool certain, LLV
     free(ways);
 }
 
+/* A loop that need not be fast: its full version is what runs, and code takes time to compile. */
+static void forbid_unrolling(struct engine *e, LLVMValueRef branch)
+{
+    static const char name[] = "llvm.loop.unroll.disable";
+    LLVMMetadataRef text = LLVMMDStringInContext2(e->context, name, sizeof name - 1);
+    LLVMMetadataRef parts[2] = {LLVMTemporaryMDNode(e->context, NULL, 0),
+                                LLVMMDNodeInContext2(e->context, &text, 1)};
+    LLVMMetadataRef whole = LLVMMDNodeInContext2(e->context, parts, 2);
+    LLVMMetadataReplaceAllUsesWith(parts[0], whole); /* a loop's node begins with itself */
+    LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(e->context, "llvm.loop", 9),
+                    LLVMMetadataAsValue(e->context, whole));
+}
+
+/* What the source says about a loop goes to the branch that closes it. Private arrays become registers only
+   when all loops over them unroll. */
+static void hint_loop(struct engine *e, uint32_t latch, LLVMValueRef branch)
+{
+    uint32_t header = e->edges[e->blocks[latch].first_edge].to;
+    unsigned kind = LLVMGetMDKindIDInContext(e->context, "llvm.loop", 9);
+    if (e->has_full && !e->full && e->private_count == 0) {
+        forbid_unrolling(e, branch);
+        return;
+    }
+    for (uint32_t x = latch; x-- > 0 && x + 1 > header;) {
+        if (!e->blocks[x].source) continue;
+        LLVMValueRef hint = LLVMGetMetadata(LLVMGetBasicBlockTerminator(e->blocks[x].source), kind);
+        if (hint) LLVMSetMetadata(branch, kind, hint);
+        break;
+    }
+}
+
 /* The only edge back to a header: taken while a lane waits at the latch. */
 static void close_loop(struct engine *e, uint32_t index, bool certain, LLVMBasicBlockRef exit)
 {
@@ -196,13 +244,27 @@ static void close_loop(struct engine *e, uint32_t index, bool certain, LLVMBasic
         LLVMValueRef any = any_lane(e, e->mask);
         branch = LLVMBuildCondBr(e->builder, any, header->target, next_of(e, b->deferred, NO_BLOCK, exit));
     }
-    unsigned kind = LLVMGetMDKindIDInContext(e->context, "llvm.loop", 9);
-    for (uint32_t x = index; x-- > 0 && x + 2 > e->edges[b->first_edge].to + 1;) {
-        if (!e->blocks[x].source) continue;
-        LLVMValueRef hint = LLVMGetMetadata(LLVMGetBasicBlockTerminator(e->blocks[x].source), kind);
-        if (hint) LLVMSetMetadata(branch, kind, hint);
-        break;
-    }
+    hint_loop(e, index, branch);
+}
+
+/* Lanes that leave a loop at different times wait behind it from its first block on. */
+static void await_exits(struct engine *e, uint32_t index)
+{
+    struct block *b = &e->blocks[index];
+    if (b->loop == NO_BLOCK || e->loops[b->loop].header != index || !e->loops[b->loop].divergent) return;
+    for (uint32_t x = index; x <= e->loops[b->loop].latch; x++)
+        for (uint32_t i = 0; i < e->blocks[x].edge_count; i++) {
+            uint32_t to = e->edges[e->blocks[x].first_edge + i].to;
+            if (to > e->loops[b->loop].latch && to < e->block_count) defer(b->deferred, to);
+        }
+}
+
+static void emit_instructions(struct engine *e, const struct block *b)
+{
+    if (!b->source) return;
+    for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i && !e->failed;
+         i = LLVMGetNextInstruction(i))
+        if (!LLVMIsATerminatorInst(i)) emit_instruction(e, i);
 }
 
 static void emit_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
@@ -210,9 +272,15 @@ static void emit_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
     struct block *b = &e->blocks[index];
     e->current = index;
     e->epoch++;
+    e->full = false;
     LLVMPositionBuilderAtEnd(e->builder, b->target);
     e->mask = LLVMBuildLoad2(e->builder, e->mask_type, b->mask_slot, "mask");
     LLVMBuildStore(e->builder, no_lanes(e), b->mask_slot);
+    if (b->join && e->has_full) { /* perhaps all have met again */
+        LLVMBasicBlockRef some = new_block(e, "some");
+        LLVMBuildCondBr(e->builder, is_full(e, e->mask), full_target(e, index, exit), some);
+        LLVMPositionBuilderAtEnd(e->builder, some);
+    }
     bool certain = !b->maybe_empty;
     if (!certain && !is_cheap(e, b)) {
         LLVMBasicBlockRef body = new_block(e, "lanes");
@@ -221,53 +289,113 @@ static void emit_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
         LLVMPositionBuilderAtEnd(e->builder, body);
         certain = true;
     }
-    if (b->loop != NO_BLOCK && e->loops[b->loop].header == index && e->loops[b->loop].divergent)
-        for (uint32_t x = index; x <= e->loops[b->loop].latch; x++)
-            for (uint32_t i = 0; i < e->blocks[x].edge_count; i++) {
-                uint32_t to = e->edges[e->blocks[x].first_edge + i].to;
-                if (to > e->loops[b->loop].latch && to < e->block_count) defer(b->deferred, to);
-            }
-    if (b->source)
-        for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i && !e->failed;
-             i = LLVMGetNextInstruction(i))
-            if (!LLVMIsATerminatorInst(i)) emit_instruction(e, i);
+    await_exits(e, index);
+    emit_instructions(e, b);
     if (e->failed) return;
     if (b->edge_count == 1 && e->edges[b->first_edge].back)
         close_loop(e, index, certain, exit);
     else if (b->edge_count == 1)
         take_edge(e, index, &e->edges[b->first_edge], certain, exit);
     else if (b->divergent)
-        part_lanes(e, index, exit);
+        part_block(e, index, exit);
     else
         branch_uniformly(e, index, certain, exit);
 }
 
+static void emit_full_block(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
+{
+    struct block *b = &e->blocks[index];
+    e->current = index;
+    e->epoch++;
+    e->full = true;
+    LLVMPositionBuilderAtEnd(e->builder, b->full_target);
+    e->mask = LLVMConstAllOnes(e->mask_type);
+    emit_instructions(e, b);
+    if (e->failed) return;
+    if (b->edge_count == 1 && e->edges[b->first_edge].back)
+        hint_loop(e, index,
+                  LLVMBuildBr(e->builder, full_target(e, e->edges[b->first_edge].to, exit)));
+    else if (b->edge_count == 1)
+        take_edge(e, index, &e->edges[b->first_edge], true, exit);
+    else if (b->divergent)
+        part_full_block(e, index, exit);
+    else
+        branch_uniformly(e, index, true, exit);
+}
+
+/* The block, or one that is never come to. */
+static void emit_both(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
+{
+    struct block *b = &e->blocks[index];
+    if (b->reached) {
+        emit_block(e, index, exit);
+    } else {
+        LLVMPositionBuilderAtEnd(e->builder, b->target);
+        LLVMBuildUnreachable(e->builder);
+    }
+    if (e->failed || !b->full_target) return;
+    if (b->full_reached) {
+        emit_full_block(e, index, exit);
+    } else {
+        LLVMPositionBuilderAtEnd(e->builder, b->full_target);
+        LLVMBuildUnreachable(e->builder);
+    }
+}
+
+/* Neighbours in memory, on registers that have masks of their own: as fast with a mask as without. */
+static bool is_plain_access(const struct engine *e, LLVMValueRef i)
+{
+    bool store = LLVMGetInstructionOpcode(i) == LLVMStore;
+    LLVMTypeRef type = LLVMTypeOf(store ? LLVMGetOperand(i, 0) : i);
+    struct shape shape = shape_at(e, LLVMGetOperand(i, store), value_of(e, i)->block);
+    return e->lanes_per_register == 16 && !shape.conditional &&
+           (uint64_t)shape.stride == LLVMStoreSizeOfType(LLVMGetModuleDataLayout(e->module), type);
+}
+
+/* Whether a version without masks would be faster: there is a branch that parts lanes, or an access or a call
+   with a value that differs, other than neighbours in memory, the elements of a simdgroup_matrix and a thread's
+   own variables. */
+static bool suffers_from_masks(const struct engine *e)
+{
+    if (e->parts) return true;
+    for (uint32_t k = 0; k < e->value_count; k++) {
+        LLVMValueRef i = e->values[k].source;
+        LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
+        bool access = opcode == LLVMLoad || opcode == LLVMStore, harmless;
+        if (!access && opcode != LLVMAtomicRMW && opcode != LLVMCall) continue;
+        if (opcode == LLVMCall)
+            harmless = is_matrix_call(i) || LLVMGetIntrinsicID(LLVMGetCalledValue(i)) != 0;
+        else
+            harmless = access && (private_of(e, LLVMGetOperand(i, opcode == LLVMStore)) || is_plain_access(e, i));
+        for (int n = 0; n < LLVMGetNumOperands(i) && !harmless; n++)
+            if (shape_at(e, LLVMGetOperand(i, (unsigned)n), e->values[k].block).kind != SHAPE_UNIFORM)
+                return true;
+    }
+    return false;
+}
+
 void engine_emit(struct engine *e)
 {
-    LLVMBasicBlockRef exit = new_block(e, "exit");
+    for (uint32_t b = 0; b < e->block_count; b++) e->parts |= e->blocks[b].divergent;
+    e->has_full = e->value_count <= MOST_VALUES_TWICE && suffers_from_masks(e);
+    LLVMBasicBlockRef exit = e->exit = new_block(e, "exit");
     e->deferred_words = e->block_count / 64 + 1;
     for (uint32_t b = 0; b < e->block_count; b++) {
         e->blocks[b].target = new_block(e, "b");
+        if (e->has_full) e->blocks[b].full_target = new_block(e, "f");
         e->blocks[b].deferred = must_allocate(e->deferred_words, sizeof(uint64_t));
         e->blocks[b].mask_slot = entry_slot(e, e->mask_type, "mask");
     }
-    LLVMBasicBlockRef start = new_block(e, "start");
-    LLVMPositionBuilderAtEnd(e->builder, start);
+    open_simdgroups(e);
     for (uint32_t b = 1; b < e->block_count; b++)
         LLVMBuildStore(e->builder, no_lanes(e), e->blocks[b].mask_slot);
     LLVMBuildStore(e->builder, e->mask, e->blocks[0].mask_slot);
-    LLVMBuildBr(e->builder, e->blocks[0].target);
     e->blocks[0].reached = true;
-    for (uint32_t b = 0; b < e->block_count && !e->failed; b++) {
-        if (e->blocks[b].reached) {
-            emit_block(e, b, exit);
-        } else {
-            LLVMPositionBuilderAtEnd(e->builder, e->blocks[b].target);
-            LLVMBuildUnreachable(e->builder);
-        }
-    }
+    if (e->has_full)
+        LLVMBuildCondBr(e->builder, is_full(e, e->mask), full_target(e, 0, exit), e->blocks[0].target);
+    else
+        LLVMBuildBr(e->builder, e->blocks[0].target);
+    for (uint32_t b = 0; b < e->block_count && !e->failed; b++) emit_both(e, b, exit);
     LLVMPositionBuilderAtEnd(e->builder, exit);
-    LLVMBuildRetVoid(e->builder);
-    LLVMPositionBuilderAtEnd(e->slots, e->entry);
-    LLVMBuildBr(e->slots, start);
+    close_simdgroups(e);
 }

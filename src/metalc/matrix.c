@@ -2,6 +2,7 @@
 /* simdgroup_matrix: 64 elements as two vectors, element 0 and element 1 of each lane, in MLX's lane map. In
    this map every factor of a product is a permutation within one half of a vector, one instruction on
    AVX-512. */
+#include "abi.h"
 #include "engine.h"
 #include <string.h>
 
@@ -117,26 +118,74 @@ static void store_matrix(struct engine *e, LLVMValueRef call)
     }
 }
 
+/* A branch that always goes on and that no pass can see through: LLVM schedules and assigns registers block by
+   block, and over many products at once it would keep no sum in a register. The way never taken uses the sums,
+   so that they are not moved behind it. */
+static void cut_block(struct engine *e, LLVMValueRef sums[2])
+{
+    LLVMValueRef at = LLVMConstInt(e->i64, offsetof(struct smelt_simdgroup, arguments), 0);
+    LLVMValueRef address = LLVMBuildGEP2(e->builder, e->i8, e->simdgroup, &at, 1, "");
+    LLVMValueRef table = LLVMBuildLoad2(e->builder, e->i64, address, "");
+    LLVMSetVolatile(table, 1);
+    LLVMBasicBlockRef next = new_block(e, "product"), never = new_block(e, "never");
+    LLVMValueRef there = LLVMBuildICmp(e->builder, LLVMIntNE, table, LLVMConstInt(e->i64, 0, 0), "");
+    LLVMBuildCondBr(e->builder, there, next, never);
+    LLVMPositionBuilderAtEnd(e->builder, never);
+    for (unsigned k = 0; k < 2; k++)
+        LLVMSetVolatile(LLVMBuildStore(e->builder, sums[k], LLVMConstNull(e->pointer)), 1);
+    LLVMBuildBr(e->builder, e->exit);
+    LLVMPositionBuilderAtEnd(e->builder, next);
+}
+
+/* Lanes [start, start + count) of a vector of 32. */
+static LLVMValueRef piece_of(struct engine *e, LLVMValueRef vector, unsigned start, unsigned count)
+{
+    unsigned from[LANES];
+    for (unsigned i = 0; i < count; i++) from[i] = start + i;
+    return rearrange(e, vector, vector, from, count);
+}
+
+/* The two elements of a * b + c, a register's width of lanes at a time. In a piece a factor depends on the rows
+   of its lanes alone, or on their columns alone: pieces of the same rows, or columns, share it, and so do other
+   products with the same matrix, as equal instructions. */
 static void multiply_matrices(struct engine *e, LLVMValueRef call)
 {
     if (take_second(e, call, 6)) return;
-    LLVMValueRef in[6];
+    LLVMValueRef in[6], sums[2][LANES / 8];
+    unsigned width = e->lanes_per_register < LANES / 2 ? 8 : 16, pieces = LANES / width;
     for (unsigned k = 0; k < 6; k++) in[k] = vector_of(e, LLVMGetOperand(call, k));
-    LLVMValueRef first = in[4], second = in[5];
-    LLVMTypeRef type = LLVMTypeOf(first);
-    for (unsigned k = 0; k < SIDE; k++) {
-        unsigned left[LANES], right[LANES];
-        for (unsigned lane = 0; lane < LANES; lane++) {
-            left[lane] = lane_of(row_of(lane), k);
-            right[lane] = lane_of(k, column_of(lane));
+    LLVMTypeRef type = LLVMVectorType(e->f32, width);
+    for (unsigned piece = 0; piece < pieces; piece++) {
+        unsigned start = piece * width;
+        LLVMValueRef sum[2] = {piece_of(e, in[4], start, width), piece_of(e, in[5], start, width)};
+        for (unsigned k = 0; k < SIDE; k++) {
+            unsigned left[LANES], right[LANES];
+            for (unsigned i = 0; i < width; i++) {
+                left[i] = lane_of(row_of(start + i), k);
+                right[i] = lane_of(k, column_of(start + i));
+            }
+            LLVMValueRef a = rearrange(e, in[k & 1], in[k & 1], left, width);
+            for (unsigned element = 0; element < 2; element++) {
+                LLVMValueRef b = in[2 + element];
+                LLVMValueRef operands[3] = {a, rearrange(e, b, b, right, width), sum[element]};
+                sum[element] = call_intrinsic(e, "llvm.fma", &type, 1, operands, 3);
+            }
         }
-        LLVMValueRef a = rearrange(e, in[k & 1], in[k & 1], left, LANES);
-        LLVMValueRef even[3] = {a, rearrange(e, in[2], in[2], right, LANES), first};
-        LLVMValueRef odd[3] = {a, rearrange(e, in[3], in[3], right, LANES), second};
-        first = call_intrinsic(e, "llvm.fma", &type, 1, even, 3);
-        second = call_intrinsic(e, "llvm.fma", &type, 1, odd, 3);
+        sums[0][piece] = sum[0], sums[1][piece] = sum[1];
     }
-    define_pair(e, call, first, second);
+    for (unsigned element = 0; element < 2; element++)
+        for (unsigned count = pieces; count > 1; count /= 2)
+            for (unsigned k = 0; k < count / 2; k++)
+                sums[element][k] = join(e, sums[element][2 * k], sums[element][2 * k + 1]);
+    LLVMValueRef pair[2] = {sums[0][0], sums[1][0]};
+    cut_block(e, pair);
+    define_pair(e, call, pair[0], pair[1]);
+}
+
+bool is_matrix_call(LLVMValueRef call)
+{
+    size_t length;
+    return strncmp(LLVMGetValueName2(LLVMGetCalledValue(call), &length), "__smelt_matrix_", 15) == 0;
 }
 
 bool emit_matrix_call(struct engine *e, LLVMValueRef call, const char *name)

@@ -41,6 +41,18 @@ static LLVMValueRef gather_load(struct engine *e, LLVMValueRef i, LLVMValueRef a
     return call_intrinsic(e, "llvm.masked.gather", overloads, 2, arguments, 4);
 }
 
+/* Addresses at a known distance from each other: their differences stay constants, which strides.c looks for. */
+static LLVMValueRef spread_addresses(struct engine *e, LLVMValueRef base, int64_t stride)
+{
+    LLVMValueRef offsets = lane_numbers(e, e->i64, stride);
+    return LLVMBuildGEP2(e->builder, e->i8, base, &offsets, 1, "");
+}
+
+static LLVMValueRef near_load(struct engine *e, LLVMValueRef i, LLVMValueRef base, int64_t stride, bool neighbours)
+{
+    return neighbours ? contiguous_load(e, i, base) : gather_load(e, i, spread_addresses(e, base, stride));
+}
+
 /* An access whose address may wrap within the simdgroup: `test` says whether it does not. Opens both ways;
    the caller fills the near way, then the far one, then continues at `after`. */
 struct fork {
@@ -66,7 +78,7 @@ void emit_load(struct engine *e, LLVMValueRef i)
     }
     struct shape shape = shape_at(e, pointer, e->current);
     if (shape.kind == SHAPE_UNIFORM) {
-        e->scalar_accesses++;
+        e->scalar_accesses += !e->full;
         define_scalar(e, v, clone_scalar(e, i, false), NULL);
         return;
     }
@@ -78,21 +90,24 @@ void emit_load(struct engine *e, LLVMValueRef i)
         engine_fail(e, i, "a load of a type that lanes cannot hold");
         return;
     }
-    if (shape.kind != SHAPE_AFFINE || (uint64_t)shape.stride != size_of(e, LLVMTypeOf(i))) {
-        e->gather_accesses++;
+    bool neighbours = shape.kind == SHAPE_AFFINE && (uint64_t)shape.stride == size_of(e, LLVMTypeOf(i));
+    if (neighbours)
+        e->vector_accesses += !e->full;
+    else
+        e->gather_accesses += !e->full;
+    if (shape.kind != SHAPE_AFFINE) {
         define_vector(e, v, gather_load(e, i, vector_of(e, pointer)));
         return;
     }
-    e->vector_accesses++;
     LLVMValueRef test = test_of(e, pointer), base = scalar_of(e, pointer);
     if (!test) {
-        define_vector(e, v, contiguous_load(e, i, base));
+        define_vector(e, v, near_load(e, i, base, shape.stride, neighbours));
         return;
     }
     LLVMValueRef addresses = vector_of(e, pointer);
     struct fork f = open_fork(e, test);
     LLVMValueRef results[2];
-    results[0] = contiguous_load(e, i, base);
+    results[0] = near_load(e, i, base, shape.stride, neighbours);
     LLVMBuildBr(e->builder, f.after);
     LLVMPositionBuilderAtEnd(e->builder, f.ways[1]);
     results[1] = gather_load(e, i, addresses);
@@ -117,6 +132,15 @@ static void scatter_store(struct engine *e, LLVMValueRef i, LLVMValueRef value, 
     call_intrinsic(e, "llvm.masked.scatter", overloads, 2, arguments, 4);
 }
 
+static void near_store(struct engine *e, LLVMValueRef i, LLVMValueRef value, LLVMValueRef base, int64_t stride,
+                       bool neighbours)
+{
+    if (neighbours)
+        contiguous_store(e, i, value, base);
+    else
+        scatter_store(e, i, value, spread_addresses(e, base, stride));
+}
+
 /* All active lanes write one place: the last of them wins. */
 static void store_one(struct engine *e, LLVMValueRef i)
 {
@@ -134,7 +158,7 @@ static void store_one(struct engine *e, LLVMValueRef i)
     LLVMSetOperand(copy, 0, value);
     LLVMSetOperand(copy, 1, scalar_of(e, LLVMGetOperand(i, 1)));
     LLVMInsertIntoBuilder(e->builder, copy);
-    e->scalar_accesses++;
+    e->scalar_accesses += !e->full;
 }
 
 void emit_store(struct engine *e, LLVMValueRef i)
@@ -159,20 +183,24 @@ void emit_store(struct engine *e, LLVMValueRef i)
         return;
     }
     LLVMValueRef value = vector_of(e, stored);
-    if (shape.kind != SHAPE_AFFINE || (uint64_t)shape.stride != size_of(e, LLVMTypeOf(stored))) {
-        e->gather_accesses++;
+    bool neighbours =
+        shape.kind == SHAPE_AFFINE && (uint64_t)shape.stride == size_of(e, LLVMTypeOf(stored));
+    if (neighbours)
+        e->vector_accesses += !e->full;
+    else
+        e->gather_accesses += !e->full;
+    if (shape.kind != SHAPE_AFFINE) {
         scatter_store(e, i, value, vector_of(e, pointer));
         return;
     }
-    e->vector_accesses++;
     LLVMValueRef test = test_of(e, pointer), base = scalar_of(e, pointer);
     if (!test) {
-        contiguous_store(e, i, value, base);
+        near_store(e, i, value, base, shape.stride, neighbours);
         return;
     }
     LLVMValueRef addresses = vector_of(e, pointer);
     struct fork f = open_fork(e, test);
-    contiguous_store(e, i, value, base);
+    near_store(e, i, value, base, shape.stride, neighbours);
     LLVMBuildBr(e->builder, f.after);
     LLVMPositionBuilderAtEnd(e->builder, f.ways[1]);
     scatter_store(e, i, value, addresses);
@@ -285,6 +313,6 @@ void emit_serial(struct engine *e, LLVMValueRef i)
     LLVMAddIncoming(left, incoming, from, 2);
     LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntNE, rest, LLVMConstInt(e->i32, 0, 0), ""), body, after);
     LLVMPositionBuilderAtEnd(b, after);
-    e->serial_operations++;
+    e->serial_operations += !e->full;
     if (results.count) define_vector(e, value_of(e, i), close_results(e, &results));
 }

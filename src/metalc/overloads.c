@@ -23,15 +23,21 @@ static bool same_token(const struct tokens *t, uint32_t a, uint32_t b)
            !memcmp(t->text + t->items[a].begin, t->text + t->items[b].begin, t->items[a].length);
 }
 
+/* `constant` says const too, but behind a parameter list, where it tells the space of `this`. */
+static bool is_const(const struct tokens *t, uint32_t i)
+{
+    return token_is(t, i, "const") || (token_is(t, i, "constant") && !(i && token_is(t, i - 1, ")")));
+}
+
 /* Equal but for address spaces; `const` beside one counts as part of it. */
 static bool same_run(const struct tokens *t, uint32_t a, uint32_t a_end, uint32_t b, uint32_t b_end)
 {
     for (;;) {
         bool a_const = false, b_const = false;
         for (; a < a_end && (is_address_space(t, a) || token_is(t, a, "const")); a++)
-            a_const |= token_is(t, a, "const") || token_is(t, a, "constant");
+            a_const |= is_const(t, a);
         for (; b < b_end && (is_address_space(t, b) || token_is(t, b, "const")); b++)
-            b_const |= token_is(t, b, "const") || token_is(t, b, "constant");
+            b_const |= is_const(t, b);
         if (a_const != b_const) return false;
         if (a >= a_end || b >= b_end) return a >= a_end && b >= b_end;
         if (!same_token(t, a++, b++)) return false;
@@ -42,6 +48,23 @@ static bool holds(const struct tokens *t, uint32_t begin, uint32_t end, const ch
 {
     for (uint32_t i = begin; i < end; i++)
         if (token_is(t, i, word)) return true;
+    return false;
+}
+
+/* The same, but not in the header of a template and not within brackets. */
+static bool holds_outside(const struct tokens *t, uint32_t begin, uint32_t end, const char *word)
+{
+    for (uint32_t i = begin; i < end; i++) {
+        if (token_is(t, i, "operator")) { /* whose name may be any mark */
+            while (i + 1 < end && !token_is(t, i + 1, "(")) i++;
+            continue;
+        }
+        if (token_is(t, i, word)) return true;
+        if (token_is(t, i, "template") && token_is(t, i + 1, "<"))
+            i = after_angle(t, i + 1) - 1;
+        else if (t->items[i].match != NO_TOKEN && t->items[i].match > i)
+            i = t->items[i].match;
+    }
     return false;
 }
 
@@ -81,6 +104,18 @@ static bool settle(struct scan *s, struct definition d, const char *name, struct
     return true;
 }
 
+/* The first token behind the line of the # at `i`, joined lines included. */
+static uint32_t after_line(const struct tokens *t, uint32_t i)
+{
+    for (i++; i < t->count; i++) {
+        const char *from = t->text + t->items[i - 1].begin + t->items[i - 1].length;
+        const char *to = t->text + t->items[i].begin;
+        for (const char *c = from; c < to; c++)
+            if (*c == '\n' && c[-1] != '\\' && !(c[-1] == '\r' && c[-2] == '\\')) return i;
+    }
+    return i;
+}
+
 bool drop_repeated_overloads(char *source, const struct tokens *t, const char *name, struct text *log)
 {
     struct scan s = {source, t, NULL, 0};
@@ -93,19 +128,22 @@ bool drop_repeated_overloads(char *source, const struct tokens *t, const char *n
             if (depth) depth--;
             begin = i + 1;
         } else if (token_is(t, i, "{")) {
-            bool function =
-                holds(t, begin, i, "(") && t->items[i].match != NO_TOKEN && !holds(t, begin, i, "=");
+            bool specialised = holds(t, begin, i, "template") && holds_outside(t, begin, i, "<") &&
+                               !holds_outside(t, begin, i, "(") && has_space(t, begin, i);
+            bool function = (specialised || holds(t, begin, i, "(")) && t->items[i].match != NO_TOKEN &&
+                            !holds_outside(t, begin, i, "=");
             if (function) {
                 good = settle(&s, (struct definition){scopes[depth], begin, i, t->items[i].match}, name, log);
                 i = t->items[i].match;
-            } else if (depth + 1 < 64 && !holds(t, begin, i, "=")) {
+            } else if (depth + 1 < 64 && !holds_outside(t, begin, i, "=")) {
                 scopes[++depth] = ++made;
             } else if (t->items[i].match != NO_TOKEN) {
                 i = t->items[i].match;
             }
             begin = i + 1;
         } else if (token_is(t, i, "#")) {
-            begin = i + 1;
+            begin = after_line(t, i);
+            i = begin - 1;
         }
     }
     free(s.found);

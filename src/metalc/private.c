@@ -110,9 +110,10 @@ void emit_alloca(struct engine *e, LLVMValueRef i)
 {
     struct value *v = value_of(e, i);
     struct private_array *array = &e->privates[v->private_index];
-    LLVMTypeRef bytes = LLVMArrayType2(e->i8, array->size * LANES);
-    array->storage = entry_slot(e, bytes, "private");
-    LLVMSetAlignment(array->storage, 64);
+    if (!array->storage) { /* both versions of a block share it */
+        array->storage = entry_slot(e, LLVMArrayType2(e->i8, array->size * LANES), "private");
+        LLVMSetAlignment(array->storage, 64);
+    }
     define_scalar(e, v, array->granule ? LLVMConstNull(e->pointer) : array->storage, NULL);
 }
 
@@ -177,9 +178,9 @@ void private_load(struct engine *e, LLVMValueRef i, struct private_array *a)
     else
         sum = LLVMBuildBitCast(b, sum, vector_type(type), "");
     if (same)
-        e->vector_accesses++;
+        e->vector_accesses += !e->full;
     else
-        e->gather_accesses++;
+        e->gather_accesses += !e->full;
     define_vector(e, value_of(e, i), sum);
 }
 
@@ -202,7 +203,8 @@ void private_store(struct engine *e, LLVMValueRef i, struct private_array *a)
             /* read, blend, write: unlike a masked store this can still become a register */
             LLVMValueRef old = LLVMBuildLoad2(b, part, address, "");
             LLVMSetAlignment(old, a->granule * LANES);
-            LLVMValueRef made = LLVMBuildStore(b, LLVMBuildSelect(b, e->mask, piece, old, ""), address);
+            if (e->parts) piece = LLVMBuildSelect(b, e->mask, piece, old, "");
+            LLVMValueRef made = LLVMBuildStore(b, piece, address);
             LLVMSetAlignment(made, a->granule * LANES);
         } else {
             LLVMTypeRef overloads[2] = {part, LLVMTypeOf(address)};
@@ -211,7 +213,7 @@ void private_store(struct engine *e, LLVMValueRef i, struct private_array *a)
         }
     }
     if (same)
-        e->vector_accesses++;
+        e->vector_accesses += !e->full;
     else
-        e->gather_accesses++;
+        e->gather_accesses += !e->full;
 }

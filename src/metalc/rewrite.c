@@ -101,6 +101,19 @@ static bool is_known(const struct tokens *t, uint32_t token)
     return false;
 }
 
+/* Whether a token stands among the parameters of a function. */
+static bool in_parameters(const struct tokens *t, uint32_t i)
+{
+    while (i--) {
+        if (token_is(t, i, ";") || token_is(t, i, "{")) return false;
+        if (t->items[i].match == NO_TOKEN) continue;
+        if (t->items[i].match > i) return token_is(t, i, "(");
+        i = t->items[i].match;
+        if (token_is(t, i, "{")) return false; /* the end of what came before */
+    }
+    return false;
+}
+
 /* [[a(1), b]] -> " $a(1)$ b": the bracket before a word, or the comma, becomes its $. */
 static void edit_attribute(struct edit *e, uint32_t open)
 {
@@ -113,6 +126,7 @@ static void edit_attribute(struct edit *e, uint32_t open)
         for (size_t k = 1; k < gap; k++)
             if (e->source[t->items[before].begin + k] != '\n') e->source[t->items[before].begin + k] = ' ';
         e->source[t->items[i].begin - 1] = '$';
+        if (token_is(t, i, "function_constant") && in_parameters(t, open)) replace(e, i, "optional");
         if (token_is(t, i + 1, "(") && t->items[i + 1].match != NO_TOKEN) i = t->items[i + 1].match;
         before = ++i; /* a comma, or the end */
     }
@@ -130,7 +144,7 @@ bool is_address_space(const struct tokens *t, uint32_t token)
     return false;
 }
 
-static uint32_t after_angle(const struct tokens *t, uint32_t i)
+uint32_t after_angle(const struct tokens *t, uint32_t i)
 {
     int depth = 0;
     for (; i < t->count; i++) {

@@ -329,18 +329,6 @@ static LLVMValueRef move(struct engine *e, const struct collective *c, LLVMValue
     return pick(e, vector, NULL, source_lanes(e, c, same ? splat(e, by) : by));
 }
 
-/* What the launcher says about this simdgroup. */
-static LLVMValueRef field(struct engine *e, LLVMTypeRef type, uint64_t offset, unsigned alignment)
-{
-    LLVMValueRef at = LLVMConstInt(e->i64, offset, 0);
-    LLVMValueRef address = LLVMBuildGEP2(e->builder, e->i8, e->simdgroup, &at, 1, "");
-    LLVMValueRef loaded = LLVMBuildLoad2(e->builder, type, address, "");
-    LLVMSetAlignment(loaded, alignment);
-    LLVMSetMetadata(loaded, LLVMGetMDKindIDInContext(e->context, "invariant.load", 14),
-                    LLVMMetadataAsValue(e->context, LLVMMDNodeInContext2(e->context, NULL, 0)));
-    return loaded;
-}
-
 static bool emit_context(struct engine *e, LLVMValueRef call, const char *name)
 {
     struct value *v = value_of(e, call);
@@ -348,29 +336,37 @@ static bool emit_context(struct engine *e, LLVMValueRef call, const char *name)
                          ? LLVMConstIntGetZExtValue(LLVMGetOperand(call, 0))
                          : 0;
     if (!strcmp(name, "__smelt_argument")) {
-        LLVMValueRef table = field(e, e->pointer, offsetof(struct smelt_simdgroup, arguments), 8);
+        LLVMValueRef table = load_field(e, e->pointer, offsetof(struct smelt_simdgroup, arguments), 8);
         LLVMValueRef at = LLVMConstInt(e->i64, index, 0);
         LLVMValueRef address = LLVMBuildGEP2(e->builder, e->pointer, table, &at, 1, "");
-        define_scalar(e, v, LLVMBuildLoad2(e->builder, e->pointer, address, ""), NULL);
+        LLVMValueRef argument = LLVMBuildLoad2(e->builder, e->pointer, address, "");
+        mark_invariant(e, argument);
+        define_scalar(e, v, argument, NULL);
     } else if (!strcmp(name, "__smelt_word")) {
-        define_scalar(e, v, field(e, e->i32, offsetof(struct smelt_simdgroup, words) + 4 * index, 4), NULL);
+        bool own = index == WORD_SIMDGROUP_INDEX;
+        define_scalar(e, v,
+                      own ? LLVMBuildLoad2(e->builder, e->i32, e->index_slot, "")
+                          : load_word(e, (unsigned)index),
+                      NULL);
     } else if (!strcmp(name, "__smelt_arena")) {
-        LLVMValueRef base = field(e, e->pointer, offsetof(struct smelt_simdgroup, threadgroup), 8);
+        LLVMValueRef base = load_field(e, e->pointer, offsetof(struct smelt_simdgroup, threadgroup), 8);
         LLVMValueRef at = LLVMConstInt(e->i64, index, 0);
         define_scalar(e, v, LLVMBuildGEP2(e->builder, e->i8, base, &at, 1, ""), NULL);
     } else if (!strcmp(name, "__smelt_lane")) {
         define_scalar(e, v, LLVMConstNull(e->i32), NULL);
     } else if (!strcmp(name, "__smelt_position") || !strcmp(name, "__smelt_grid_position")) {
         bool grid = strstr(name, "grid") != NULL;
-        unsigned word = (grid ? WORD_BASE_GRID_POSITION : WORD_BASE_POSITION) + (unsigned)index;
         size_t row = (grid ? offsetof(struct smelt_simdgroup, grid_positions)
                            : offsetof(struct smelt_simdgroup, positions)) +
                      sizeof(uint32_t[LANES]) * index;
-        if (e->rows)
-            define_scalar(e, v, field(e, e->i32, offsetof(struct smelt_simdgroup, words) + 4 * word, 4),
-                          NULL);
-        else
-            define_vector(e, v, field(e, LLVMVectorType(e->i32, LANES), row, 4));
+        if (!e->rows) {
+            define_vector(e, v, load_field(e, LLVMVectorType(e->i32, LANES), row, 4));
+            return true;
+        }
+        LLVMValueRef base = LLVMBuildLoad2(e->builder, e->i32, e->position_slots[index], "");
+        if (grid)
+            base = LLVMBuildAdd(e->builder, base, load_word(e, WORD_ORIGIN + (unsigned)index), "");
+        define_scalar(e, v, base, NULL);
     } else {
         return false;
     }

@@ -114,6 +114,21 @@ static struct shape shape_of_extension(const struct engine *e, LLVMValueRef v, u
     return a;
 }
 
+/* A right shift by whole lanes: (base + 8 * lane) >> 3 is (base >> 3) + lane while no lane wraps. */
+static struct shape shape_of_right_shift(const struct engine *e, LLVMValueRef v, uint32_t block)
+{
+    struct shape a = shape_at(e, LLVMGetOperand(v, 0), block), b = shape_at(e, LLVMGetOperand(v, 1), block);
+    unsigned width = LLVMGetIntTypeWidth(LLVMTypeOf(v));
+    int64_t number;
+    if (a.kind == SHAPE_NONE || b.kind == SHAPE_NONE) return (struct shape){0};
+    if (a.kind == SHAPE_UNIFORM && b.kind == SHAPE_UNIFORM) return uniform;
+    if (a.kind != SHAPE_AFFINE || !small_constant(LLVMGetOperand(v, 1), &number) || number < 1 || number > 16 ||
+        a.stride <= 0 || a.stride % (INT64_C(1) << number) || (width != 32 && width != 64) ||
+        (LANES - 1) * a.stride >= INT64_C(1) << 30)
+        return varying;
+    return affine(a.stride >> number, true);
+}
+
 static struct shape shape_of_address(const struct engine *e, LLVMValueRef v, uint32_t block)
 {
     struct shape sum = shape_at(e, LLVMGetOperand(v, 0), block);
@@ -202,6 +217,7 @@ static struct shape shape_of(const struct engine *e, LLVMValueRef v, uint32_t bl
     case LLVMMul:
     case LLVMShl:
     case LLVMOr: return shape_of_arithmetic(e, v, block);
+    case LLVMLShr: return shape_of_right_shift(e, v, block);
     case LLVMZExt:
     case LLVMSExt: return shape_of_extension(e, v, block);
     case LLVMTrunc:

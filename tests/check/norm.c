@@ -118,9 +118,20 @@ void norm_equal(struct check *c, DLTensor *output, const float *expected)
 {
     enum smelt_dtype dtype = ref_dtype(output);
     int64_t count = ref_count(output);
+#ifdef SMELT_CHECK_ON_DEVICE
+    int64_t apart = 0;
+#endif
     for (int64_t i = 0; i < count && !c->failure[0]; i++) {
         double got = ref_load(output, i), wanted = (double)smelt_round_float(dtype, expected[i]);
-        if (got != wanted && !(isnan(got) && isnan(wanted)))
-            check_fail(c, "element %lld: expected exactly %.9g, got %.9g", (long long)i, wanted, got);
+        if (got == wanted || (isnan(got) && isnan(wanted))) continue;
+#ifdef SMELT_CHECK_ON_DEVICE
+        /* the sums behind `expected` are of float32 rows: a value may round to its neighbour, of 16 bits now
+         * and then */
+        static const double unit[] = {4e-7, 2e-3, 1.6e-2};
+        if (fabs(got - wanted) <= unit[dtype] * fabs(wanted) &&
+            (dtype == SMELT_F32 || ++apart <= 2 + count / 500))
+            continue;
+#endif
+        check_fail(c, "element %lld: expected exactly %.9g, got %.9g", (long long)i, wanted, got);
     }
 }

@@ -62,7 +62,8 @@ static void make_mask(struct sdpa_problem *problem)
 {
     const struct sdpa_case *what = &problem->what;
     const int heads = what->mask_shared ? 1 : what->heads_q;
-    const int64_t line = what->k_length + 3, count = (int64_t)what->batch * heads * what->q_length * line;
+    const int64_t line = what->k_length + (what->k_length % 8 ? 3 : 8),
+                  count = (int64_t)what->batch * heads * what->q_length * line;
     void *copy, *data = keep(problem, (size_t)(count * type_size(what->mask_type)), &copy);
     for (int64_t i = 0; i < count; i++) {
         const int drop = random_below(3) == 0;

@@ -44,6 +44,14 @@ static const struct sdpa_case cases[] = {
     {"additive mask", SHAPE(2, 4, 2, 150, 300), .type = BF, OPEN, .mask_type = BF},
     {"additive float32", SHAPE(1, 2, 2, 150, 300), .type = HF, OPEN, .mask_type = SMELT_TYPE_F32,
      .mask_shared = 1},
+    {"boolean mask, wide lines", SHAPE(2, 4, 2, 150, 304), .type = BF, OPEN, .mask_type = SMELT_TYPE_BOOL},
+    {"boolean mask, wide, causal", SHAPE(2, 2, 1, 300, 304), .type = HF, OPEN, .mask_type = SMELT_TYPE_BOOL,
+     .mask_shared = 1, .causal = 1, .lengths = 1, .poison = 1, .sinks = 1},
+    {"additive mask, wide lines", SHAPE(2, 4, 2, 150, 304), .type = BF, OPEN, .mask_type = BF},
+    {"additive mask, wide, window", SHAPE(1, 4, 2, 300, 304), .type = HF, .window_left = 90,
+     .window_right = 40, .mask_type = HF, .mask_shared = 1, .sinks = 1},
+    {"additive mask, wide, NaN", SHAPE(2, 2, 2, 200, 400), .type = BF, OPEN, .causal = 1, .mask_type = BF,
+     .lengths = 1, .hostile = 1},
     {"key mask", SHAPE(2, 2, 2, 150, 300), .type = BF, OPEN, .key_mask = 1, .poison = 1},
     {"everything", SHAPE(2, 4, 2, 170, 310), .type = BF, .window_left = 150, .window_right = -1, .causal = 1,
      .key_mask = 1, .sinks = 1, .mask_type = SMELT_TYPE_BOOL, .softcap = 10, .lengths = 1},
@@ -134,8 +142,9 @@ static void run_kernel_cases(int index)
 {
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sdpa_case what = cases[i];
-        if (smelt_sdpa_kernels[index].family == SMELT_SDPA_GENERIC) {
-            run_case(&what, index, 0);
+        const int family = smelt_sdpa_kernels[index].family;
+        if (family == SMELT_SDPA_GENERIC) run_case(&what, index, 0);
+        if (family == SMELT_SDPA_GENERIC || family == SMELT_SDPA_FLOAT32) {
             what.type = SMELT_TYPE_F32;
             if (what.mask_type == BF || what.mask_type == HF) what.mask_type = SMELT_TYPE_F32;
         }
@@ -160,6 +169,8 @@ static void run_odd_sizes(void)
             const int chosen = smelt_sdpa_choose(&problem.device, &card);
             sdpa_problem_destroy(&problem);
             run_case(&what, chosen, 0);
+            what.type = SMELT_TYPE_F32;
+            run_case(&what, smelt_sdpa_kernel_count - 2, 0); /* where that can do it */
         }
 }
 

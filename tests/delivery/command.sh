@@ -33,7 +33,7 @@ expect 2 'usage: smelt COMMAND'
 expect 0 'usage: smelt COMMAND' --help
 expect 0 '^smelt [0-9]*\.[0-9]*\.[0-9]*$' --version
 expect 2 'unknown command "forge"' forge
-for command in info check bench demo; do
+for command in info check bench run demo; do
     expect 0 "usage: smelt $command" $command --help
     expect 2 'unknown option "--nonsense"' $command --nonsense
 done
@@ -50,6 +50,7 @@ expect 0 '"failed": 0}' check glu --isa scalar --cases 2 --json && json
 expect 2 'cannot write' bench --json "$scratch/none/file"
 expect 2 'unknown operation "smelting"' bench smelting
 expect 0 '"schema": "smelt-bench/1"' bench glu --dtype float32 --quick --json - && json
-expect 1 'no compiler for Metal' run kernel.metal --function f
+expect 2 'expected one file' run --function f
+expect 2 'No such file' run kernel.metal --function f
 SMELT_ISA=quantum expect 2 'SMELT_ISA: expected' info
 exit $failed

@@ -65,6 +65,36 @@ def test_opcheck_of_gradients():
     torch.library.opcheck(ops.layer_norm_vjp, (x, w, None, g, *norm_arguments(), 1))
     torch.library.opcheck(ops.glu_vjp, (x, x, g, 0, 3))
     torch.library.opcheck(ops.rope_vjp, (r(2, 3, 4, 8, grad=False), *ROPE, None, None, None, None))
+    torch.library.opcheck(ops.norm_add_vjp, (x, x, w, None, g, *norm_arguments(), 7))
+    torch.library.opcheck(ops.residual_norm_vjp, (x, x, w, w, g, None, *norm_arguments(), 15))
+    q, k, m, s = (t.detach() for t in (r(1, 4, 3, 8), r(1, 2, 5, 8), r(1, 1, 3, 5), r(4)))
+    options = (0.25, False, None, -1, -1, 0.0, m, None, s, None, None)
+    out, lse = ops.sdpa(q, k, k, *options)
+    torch.library.opcheck(ops.sdpa_vjp, (q, k, k, out, lse, torch.randn_like(out), None, *options, 31))
+    weights, ids = ops.moe_routing(x, 3, w, True)
+    torch.library.opcheck(ops.moe_routing_vjp, (x, w, ids, torch.randn_like(weights), True, 3))
+
+
+def test_every_operator_is_checked():
+    checked = {operator.__name__.split(".")[0] for operator, _ in samples()} | {
+        f"{name}_vjp" for name in "rms_norm layer_norm glu rope norm_add residual_norm sdpa moe_routing".split()
+    }
+    registered = {name.split("::")[1].split(".")[0] for name in torch._C._dispatch_get_all_op_names() if name.startswith("smelt::")}
+    assert registered == checked
+
+
+def test_wrong_options_where_a_gradient_is_recorded():
+    x, q = r(2, 8), r(1, 2, 3, 8)
+    for call, name in (
+        (lambda: smelt.rms_norm(x, None, "small"), "eps"),
+        (lambda: smelt.rms_norm(x.to_sparse(), None, 1e-5), "dense"),
+        (lambda: smelt.sdpa(q, q, q, kv_offset=1.5), "kv_offset"),
+        (lambda: smelt.sdpa(q, q, q, scale="x"), "scale"),
+        (lambda: smelt.moe_routing(x, [2]), "top_k"),
+        (lambda: smelt.moe_routing(x, 2, renormalize=q), "renormalize"),
+    ):
+        with pytest.raises(TypeError, match=name):
+            call()
 
 
 def check_gradients(ours, theirs, inputs, tolerance=2e-4):

@@ -8,6 +8,7 @@ import torch
 from smelt import fast
 from smelt.torch import core
 
+EAGER = "smelt_eager"  # the attention implementation of a model that had "eager"
 _ACTIVATIONS = (0, 1, 2)  # silu, gelu, gelu_tanh: smelt_activation
 
 
@@ -60,9 +61,8 @@ def attention(self, hidden_states, position_embeddings=None, attention_mask=None
     if past_key_values is not None:
         key, value = past_key_values.update(key, value, self.layer_idx)
     softcap = self.attn_logit_softcapping if type(self).__name__ == "Gemma2Attention" else None
-    result, _ = attention_interface(
-        self, query, key, value, attention_mask, scaling=self.scaling, softcap=softcap, **kwargs
-    )
+    interface = eager_interface if self.config._attn_implementation == EAGER else attention_interface
+    result, _ = interface(self, query, key, value, attention_mask, scaling=self.scaling, softcap=softcap, **kwargs)
     return self.o_proj(result.reshape(*shape, -1)), None
 
 
@@ -84,6 +84,34 @@ def attention_interface(
     return result.transpose(1, 2), None
 
 
+def eager_interface(module, query, key, value, attention_mask, **kwargs):
+    """As transformers' ``eager``: a row that sees no key (of padding) gives the mean of all values, not 0."""
+    if kwargs.get("output_attentions"):
+        raise ValueError("smelt attention: output_attentions: expected False: the probabilities are never in memory")
+    result, _ = attention_interface(module, query, key, value, attention_mask, **kwargs)
+    if attention_mask is None or attention_mask.dtype != torch.bool:
+        return result, None
+    blind = ~attention_mask[..., : key.shape[2]].any(-1).expand(query.shape[0], -1, -1)[:, 0]  # (B, T)
+    if torch.compiler.is_compiling():  # its gradient with respect to queries and keys is then 0
+        mean = value.mean(2).repeat_interleave(query.shape[1] // value.shape[1], 1)  # (B, H, D)
+        return torch.where(blind[..., None, None], mean[:, None], result), None
+    rows = blind.any(0).nonzero()[:, 0]
+    if len(rows) == 0:
+        return result, None
+    theirs = _attention_of_blind_rows(query[:, :, rows], key, value, kwargs["scaling"], kwargs.get("softcap"))
+    theirs = torch.where(blind[:, rows, None, None], theirs, result[:, rows])
+    return result.index_copy(1, rows, theirs), None
+
+
+def _attention_of_blind_rows(query, key, value, scaling, softcap):
+    """Masks of ``eager`` are the least number, which swallows the scores in the result but not in the gradient."""
+    key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], 1) for t in (key, value))
+    scores = query @ key.transpose(2, 3) * scaling
+    scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
+    scores = scores + torch.finfo(scores.dtype).min
+    return (torch.softmax(scores, -1, dtype=torch.float32).to(value.dtype) @ value).transpose(1, 2)
+
+
 @functools.cache
 def mlp(activation):
     def forward(self, x):
@@ -99,6 +127,28 @@ def experts(activation):
         return _core("glu", gate, up)(gate, up, activation, None, None)
 
     return apply_gate
+
+
+def _eager_experts(self, hidden_states, top_k_index, top_k_weights):
+    """One expert after the other, over the tokens that chose it."""
+    result = torch.zeros_like(hidden_states)
+    for expert in torch.unique(top_k_index).tolist():
+        if expert >= self.num_experts:  # what expert parallelism calls another machine's
+            continue
+        tokens, places = torch.where(top_k_index == expert)
+        hidden = torch.nn.functional.linear(hidden_states[tokens], self.gate_up_proj[expert])
+        hidden = torch.nn.functional.linear(self._apply_gate(hidden), self.down_proj[expert])
+        hidden = hidden * top_k_weights[tokens, places, None]
+        result.index_add_(0, tokens, hidden.to(result.dtype))
+    return result
+
+
+def experts_forward(self, *arguments, **keywords):
+    """The implementation that the configuration names, each of which applies `experts`; ours in place of ``eager``."""
+    from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
+
+    chosen = ALL_EXPERTS_FUNCTIONS.get_interface(self.config._experts_implementation, _eager_experts)
+    return chosen(self, *arguments, **keywords)
 
 
 def router(self, hidden_states):

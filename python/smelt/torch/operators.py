@@ -20,10 +20,6 @@ _SDPA = (
 )
 
 
-def _stream(tensor):
-    return torch.cuda.current_stream(tensor.device) if tensor.is_cuda else None
-
-
 def _promote(*tensors):
     dtypes = {t.dtype for t in tensors if t is not None}
     return dtypes.pop() if len(dtypes) == 1 else torch.float32
@@ -46,7 +42,7 @@ def _register_vjp(schema, kernel, inputs):
     name = schema.split("(", 1)[0]
 
     def run(*arguments):
-        results = kernel(*arguments, _stream(arguments[0]))
+        results = kernel(*arguments, None)
         return tuple(arguments[0].new_empty(0) if r is None else r for r in results)
 
     def fake(*arguments):
@@ -78,7 +74,7 @@ def _autograd(name, setup, backward):
 # rms_norm and layer_norm
 _register(
     f"rms_norm(Tensor x, Tensor? weight, {_NORM}) -> Tensor",
-    lambda x, *rest: _smelt.rms_norm(x, *rest, None, _stream(x)),
+    lambda x, *rest: _smelt.rms_norm(x, *rest, None, None),
     lambda x, weight, *rest: _like(x, _promote(x, weight)),
 )
 _register_vjp(
@@ -106,7 +102,7 @@ _autograd("rms_norm", _save_norm(2), _rms_norm_backward)
 
 _register(
     f"layer_norm(Tensor x, Tensor? weight, Tensor? bias, {_NORM}) -> Tensor",
-    lambda x, *rest: _smelt.layer_norm(x, *rest, None, _stream(x)),
+    lambda x, *rest: _smelt.layer_norm(x, *rest, None, None),
     lambda x, weight, bias, *rest: _like(x, x.dtype if weight is None else _promote(x, weight, bias)),
 )
 _register_vjp(
@@ -128,7 +124,7 @@ _autograd("layer_norm", _save_norm(3), _layer_norm_backward)
 _TENSORS = "Tensor residual, Tensor x, Tensor? weight, Tensor? scalar"
 _register(
     f"norm_add({_TENSORS}, {_NORM}) -> Tensor",
-    lambda residual, *rest: _smelt.norm_add(residual, *rest, None, _stream(residual)),
+    lambda residual, *rest: _smelt.norm_add(residual, *rest, None, None),
     lambda residual, x, weight, scalar, *rest: _like(x, _promote(residual, x, weight, scalar)),
 )
 _register_vjp(
@@ -148,7 +144,7 @@ _autograd("norm_add", _save_norm(4), _norm_add_backward)
 
 _register(
     f"residual_norm({_TENSORS}, {_NORM}) -> (Tensor, Tensor)",
-    lambda residual, *rest: _smelt.residual_norm(residual, *rest, True, None, None, _stream(residual)),
+    lambda residual, *rest: _smelt.residual_norm(residual, *rest, True, None, None, None),
     lambda residual, x, weight, scalar, *rest: (
         _like(x, _promote(residual, x, weight, scalar)),
         _like(x, _promote(residual, x)),
@@ -179,7 +175,7 @@ _autograd("residual_norm", _residual_norm_setup, _residual_norm_backward)
 
 # rope
 def _run_rope(backward):
-    return lambda x, *rest: _smelt.rope(x, *rest, backward, None, _stream(x))
+    return lambda x, *rest: _smelt.rope(x, *rest, backward, None, None)
 
 
 for _name, _is_backward in (("rope", False), ("rope_vjp", True)):
@@ -203,13 +199,18 @@ _autograd("rope", _rope_setup, _rope_backward)
 _autograd("rope_vjp", _rope_setup, _rope_vjp_backward)
 
 # attention
+def _fake_sdpa(q, k, v, *rest):
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        if tensor.ndim != 4:
+            raise ValueError(f"sdpa: {name}: expected rank 4, got {tensor.ndim}")
+    shape = q.shape[:3]
+    return q.new_empty((*shape, v.shape[3]), dtype=_promote(q, k, v)), q.new_empty(shape, dtype=torch.float32)
+
+
 _register(
     f"sdpa(Tensor q, Tensor k, Tensor v, {_SDPA}) -> (Tensor, Tensor)",
-    lambda q, *rest: _smelt.sdpa(q, *rest, True, None, _stream(q)),
-    lambda q, k, v, *rest: (
-        q.new_empty((*q.shape[:3], v.shape[3]), dtype=_promote(q, k, v)),
-        q.new_empty(q.shape[:3], dtype=torch.float32),
-    ),
+    lambda q, *rest: _smelt.sdpa(q, *rest, True, None, None),
+    _fake_sdpa,
 )
 _register_vjp(
     f"sdpa_vjp(Tensor q, Tensor k, Tensor v, Tensor result, Tensor lse, Tensor? grad, Tensor? grad_lse, {_SDPA}, int wanted)"
@@ -239,7 +240,7 @@ _autograd("sdpa", _sdpa_setup, _sdpa_backward)
 
 _register(
     "sdpa_merge(Tensor outs, Tensor lses) -> (Tensor, Tensor)",
-    lambda outs, lses: _smelt.sdpa_merge(outs, lses, True, _stream(outs)),
+    lambda outs, lses: _smelt.sdpa_merge(outs, lses, True, None),
     lambda outs, lses: (outs.new_empty(outs.shape[1:]), outs.new_empty(lses.shape[1:], dtype=torch.float32)),
 )
 
@@ -262,7 +263,7 @@ _autograd("sdpa_merge", _sdpa_merge_setup, _sdpa_merge_backward)
 # glu and moe_routing
 _register(
     "glu(Tensor gate, Tensor up, int activation) -> Tensor",
-    lambda gate, up, activation: _smelt.glu(gate, up, activation, None, _stream(gate)),
+    lambda gate, up, activation: _smelt.glu(gate, up, activation, None, None),
     lambda gate, up, activation: _like(gate),
 )
 _register_vjp(
@@ -293,7 +294,7 @@ def _fake_routing(logits, top_k, scale, renormalize):
 _register(
     "moe_routing(Tensor logits, int top_k, Tensor? per_expert_scale, bool renormalize) -> (Tensor, Tensor)",
     lambda logits, top_k, scale, renormalize: _smelt.moe_routing(
-        logits, top_k, scale, renormalize, True, _stream(logits)
+        logits, top_k, scale, renormalize, True, None
     )[::-1],
     _fake_routing,
 )

@@ -13,6 +13,8 @@ from smelt.torch import modules
 
 _FAMILIES = {
     "llama": "Llama",
+    "mistral": "Mistral",
+    "qwen2": "Qwen2",
     "qwen3": "Qwen3",
     "qwen3_moe": "Qwen3Moe",
     "gemma": "Gemma",
@@ -94,8 +96,9 @@ def _register_attention():
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-    AttentionInterface.register(_NAME, modules.attention_interface)
-    AttentionMaskInterface.register(_NAME, sdpa_mask)
+    for name, interface in ((_NAME, modules.attention_interface), (modules.EAGER, modules.eager_interface)):
+        AttentionInterface.register(name, interface)
+        AttentionMaskInterface.register(name, sdpa_mask)
 
 
 def _refuse_model(model):
@@ -135,16 +138,19 @@ def rewrite(model, *, verbose=True):
         if isinstance(forward, str):
             left.append(f"{name} ({what}): {forward}")
             continue
-        attribute = "_apply_gate" if what == "expert activation" else "forward"
-        module.__dict__[attribute] = types.MethodType(forward, module)
-        changed.append((module, attribute))
+        replaced = {"forward": forward}
+        if what == "expert activation":
+            replaced = {"_apply_gate": forward, "forward": modules.experts_forward}
+        for attribute, function in replaced.items():
+            module.__dict__[attribute] = types.MethodType(function, module)
+        changed.append((module, tuple(replaced)))
         counts[what] = counts.get(what, 0) + 1
     configurations = []
     if counts.get("attention"):
         _register_attention()
         configurations = [(c, c._attn_implementation) for c in _configurations(model)]
-        for config, _ in configurations:
-            config._attn_implementation = _NAME
+        for config, implementation in configurations:
+            config._attn_implementation = modules.EAGER if implementation == "eager" else _NAME
     model.__dict__["_smelt_rewritten"] = changed, configurations
     if verbose:
         listed = ", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing"
@@ -160,8 +166,9 @@ def restore(model):
     if rewritten is None:
         raise ValueError("restore: model: expected one that smelt.torch.rewrite has rewritten")
     changed, configurations = rewritten
-    for module, attribute in changed:
-        del module.__dict__[attribute]
+    for module, attributes in changed:
+        for attribute in attributes:
+            del module.__dict__[attribute]
     for config, implementation in configurations:
         config._attn_implementation = implementation
     return len(changed)

@@ -14,6 +14,6 @@ smelt_status smelt_cpu_layer_norm(const struct smelt_layer_norm_args *args)
     job.outputs = 1u << SMELT_NORM_OUT;
     job.weight = args->weight, job.bias = args->bias;
     job.bias_dtype = args->out->dtype; /* without a weight the bias does not promote */
-    if (!args->options.round_once) job.gain_dtype = args->out->dtype;
+    if (!args->options.round_once) job.gain_dtype = job.column_dtype = args->out->dtype;
     return smelt_norm_forward(&job);
 }

@@ -5,39 +5,75 @@
 
 #include "cpu/layer_norm/layer_norm_vec.h"
 
-struct layer_row {
-    enum smelt_dtype x_type, out_type;
-    bool once;
-    const char *x, *next;
+VEC void square_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
+{
+    vf v[2];
+    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 1, 1);
+    layer_centred(&c->row, c->mean, i, n, whole, v);
+    for (int k = 0; k < 2; k++) {
+        c->sum[2 * u + k] = vec_add(c->sum[2 * u + k], v[k]);
+        c->squares[2 * u + k] = vec_fma(v[k], v[k], c->squares[2 * u + k]);
+    }
+}
+VEC struct layer_moments moments(struct layer_row row, float mean, float eps)
+{
+    double sum = 0, squares = 0;
+    for (int64_t at = 0; at < row.dim; at += NORM_PIECE) {
+        struct layer_sums c = {.row = row, .mean = vec_set(mean)};
+        norm_clear(c.sum), norm_clear(c.squares);
+        NORM_READ(square_step, &c, at, norm_piece_end(at, row.dim));
+        sum += norm_total(c.sum), squares += norm_total(c.squares);
+    }
+    return layer_moments_of(mean, sum, squares, row.dim, eps);
+}
+
+struct out_row {
+    enum smelt_dtype out_type, column_type;
+    bool once, stream;
+    struct layer_row row;
     char *out;
     struct smelt_norm_column gain, shift;
     vf mean, scale, offset;
 };
 
-VEC void write_step(const struct layer_row *c, int64_t i, int64_t n, bool whole, bool stream)
+VEC void write_step(const struct out_row *c, int64_t i, int64_t n, bool whole)
 {
-    norm_prefetch(c->x_type, c->next, i);
-    vf centred = vec_sub(norm_load(c->x_type, c->x, i, n, whole), c->mean);
-    vf y = vec_fma(centred, c->scale, c->offset);
-    if (!c->once) y = vec_rounded(c->out_type, y);
-    y = vec_mul(y, norm_column(c->gain, i, n, whole));
-    if (!c->once) y = vec_rounded(c->out_type, y);
-    y = vec_add(y, norm_column(c->shift, i, n, whole));
-    norm_store(c->out_type, c->out, i, y, n, whole, stream);
+    vf y[2], gain[2], shift[2];
+    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 2, 2);
+    layer_centred(&c->row, c->mean, i, n, whole, y);
+    norm_column_as(c->row.order, c->column_type, c->gain, i, n, whole, gain);
+    norm_column_as(c->row.order, c->column_type, c->shift, i, n, whole, shift);
+    for (int k = 0; k < 2; k++) {
+        y[k] = vec_fma(y[k], c->scale, c->offset);
+        if (!c->once) y[k] = vec_rounded(c->out_type, y[k]);
+        y[k] = vec_mul(y[k], gain[k]);
+        if (!c->once) y[k] = vec_rounded(c->out_type, y[k]);
+        y[k] = vec_add(y[k], shift[k]);
+    }
+    norm_store_as(c->row.order, c->out_type, c->out, i, y, n, whole, c->stream);
 }
 
 VEC void layer_rows(enum smelt_dtype x_type, enum smelt_dtype out_type, bool once,
                     const struct smelt_norm_rows *rows)
 {
-    int64_t dim = rows->dim;
-    for (int64_t r = 0; r < rows->rows; r++) {
-        struct layer_row c = {x_type, out_type, once, .gain = rows->gain, .shift = rows->shift};
-        c.x = norm_row(rows, SMELT_NORM_X, r);
-        c.next = norm_next(rows, SMELT_NORM_X, r);
-        c.out = norm_row(rows, SMELT_NORM_OUT, r);
-        struct layer_moments m = layer_moments(x_type, c.x, dim, rows->eps);
-        c.mean = vec_set(m.mean), c.scale = vec_set(m.scale), c.offset = vec_set(-m.correction * m.scale);
-        NORM_WRITE(write_step, &c, norm_head(out_type, c.out, dim), dim, rows->stream);
+    const enum norm_order order = once ? NORM_IN_ORDER : NORM_ANY_ORDER; /* by the columns */
+    int64_t dim = rows->dim, group = smelt_norm_group(dim), count;
+    for (int64_t first = 0; first < rows->rows; first += count) {
+        struct layer_moments m[SMELT_NORM_GROUP];
+        count = norm_least(group, rows->rows - first);
+        for (int64_t g = 0; g < count; g++)
+            m[g].mean = layer_mean(layer_row_at(x_type, order, rows, first + g, group));
+        for (int64_t g = 0; g < count; g++)
+            m[g] = moments(layer_row_at(x_type, order, rows, first + g, group), m[g].mean, rows->eps);
+        for (int64_t g = 0; g < count; g++) {
+            struct out_row c = {out_type,     once ? SMELT_F32 : out_type, once,
+                                rows->stream, .gain = rows->gain,          .shift = rows->shift};
+            c.row = layer_row_at(x_type, order, rows, first + g, group);
+            c.out = norm_row(rows, SMELT_NORM_OUT, first + g);
+            c.mean = vec_set(m[g].mean), c.scale = vec_set(m[g].scale);
+            c.offset = vec_set(-m[g].correction * m[g].scale);
+            NORM_WRITE(write_step, &c, norm_head(out_type, c.out, dim, c.stream), dim);
+        }
     }
     if (rows->stream) vec_stream_fence();
 }

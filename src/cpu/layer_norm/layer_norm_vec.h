@@ -1,72 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mean and variance of a row, in two passes, for layer_norm and its gradient. */
+/* Mean and variance of a row, in two passes, for layer_norm and its gradient. Rows of 16-bit elements are
+ * converted once: they are kept as float32, and then as differences from the mean. */
 #ifndef SMELT_CPU_LAYER_NORM_VEC_H
 #define SMELT_CPU_LAYER_NORM_VEC_H
 
 #include "cpu/norm/norm_vec.h"
+
+/* A row, and the next one, of which the pass for the mean fetches the first quarter. */
+struct layer_row {
+    enum smelt_dtype dtype;
+    enum norm_order order;
+    const char *x, *next;
+    int64_t dim;
+};
+VEC struct layer_row layer_row_at(enum smelt_dtype dtype, enum norm_order order,
+                                  const struct smelt_norm_rows *rows, int64_t r, int64_t group)
+{
+    return (struct layer_row){dtype, order, norm_row(rows, SMELT_NORM_X, r),
+                              norm_next(rows, SMELT_NORM_X, r, group), rows->dim};
+}
+struct layer_sums {
+    struct layer_row row;
+    vf mean;
+    vf sum[2 * NORM_SUMS], squares[2 * NORM_SUMS];
+};
+VEC void layer_sum_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
+{
+    vf x[2];
+    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 0, 1);
+    norm_load_as(c->row.order, c->row.dtype, c->row.x, i, n, whole, x);
+    for (int k = 0; k < 2; k++) c->sum[2 * u + k] = vec_add(c->sum[2 * u + k], x[k]);
+}
+VEC float layer_mean(struct layer_row row)
+{
+    double total = 0;
+    for (int64_t at = 0; at < row.dim; at += NORM_PIECE) {
+        struct layer_sums c = {.row = row};
+        norm_clear(c.sum);
+        NORM_READ(layer_sum_step, &c, at, norm_piece_end(at, row.dim));
+        total += norm_total(c.sum);
+    }
+    return (float)(total / (double)row.dim);
+}
+
+/* x - mean, and 0 behind the last element */
+VEC void layer_centred(const struct layer_row *row, vf mean, int64_t i, int64_t n, bool whole, vf v[2])
+{
+    norm_load_as(row->order, row->dtype, row->x, i, n, whole, v);
+    v[0] = vec_sub(v[0], mean), v[1] = vec_sub(v[1], mean);
+    if (whole) return;
+    v[0] = vec_select(vec_mask_first(n), v[0], vec_zero());
+    v[1] = vec_select(vec_mask_first(n < VEC_WIDTH ? 0 : n - VEC_WIDTH), v[1], vec_zero());
+}
 
 struct layer_moments {
     float mean;       /* nearly */
     float correction; /* mean of x - mean */
     float scale;      /* 1 / sqrt(variance + eps) */
 };
-
-struct layer_sums {
-    enum smelt_dtype dtype;
-    const char *x;
-    vf mean;
-    vf sum[4], squares[4];
-};
-VEC void layer_sum_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
-{
-    c->sum[u] = vec_add(c->sum[u], norm_load(c->dtype, c->x, i, n, whole));
-}
-/* x - mean, and 0 behind the last element */
-VEC vf layer_centred(enum smelt_dtype dtype, const char *x, vf mean, int64_t i, int64_t n, bool whole)
-{
-    vf centred = vec_sub(norm_load(dtype, x, i, n, whole), mean);
-    return whole ? centred : vec_select(vec_mask_first(n), centred, vec_zero());
-}
-VEC void layer_square_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
-{
-    vf centred = layer_centred(c->dtype, c->x, c->mean, i, n, whole);
-    c->sum[u] = vec_add(c->sum[u], centred);
-    c->squares[u] = vec_fma(centred, centred, c->squares[u]);
-}
-VEC struct layer_sums layer_sums_zero(enum smelt_dtype dtype, const char *x, vf mean)
-{
-    vf zero = vec_zero();
-    return (struct layer_sums){dtype, x, mean, {zero, zero, zero, zero}, {zero, zero, zero, zero}};
-}
-
-VEC float layer_mean(enum smelt_dtype dtype, const char *x, int64_t dim)
-{
-    double total = 0;
-    for (int64_t at = 0; at < dim; at += NORM_PIECE) {
-        struct layer_sums c = layer_sums_zero(dtype, x, vec_zero());
-        NORM_READ(layer_sum_step, &c, at, norm_piece_end(at, dim));
-        total += norm_total(c.sum);
-    }
-    return (float)(total / (double)dim);
-}
-
 VEC struct layer_moments layer_moments_of(float mean, double sum, double squares, int64_t dim, float eps)
 {
     double correction = sum / (double)dim, variance = squares / (double)dim - correction * correction;
     if (variance < 0) variance = 0; /* by rounding; NaN stays */
     return (struct layer_moments){mean, (float)correction, (float)(1.0 / sqrt(variance + (double)eps))};
-}
-
-VEC struct layer_moments layer_moments(enum smelt_dtype dtype, const char *x, int64_t dim, float eps)
-{
-    float mean = layer_mean(dtype, x, dim);
-    double sum = 0, squares = 0;
-    for (int64_t at = 0; at < dim; at += NORM_PIECE) {
-        struct layer_sums c = layer_sums_zero(dtype, x, vec_set(mean));
-        NORM_READ(layer_square_step, &c, at, norm_piece_end(at, dim));
-        sum += norm_total(c.sum), squares += norm_total(c.squares);
-    }
-    return layer_moments_of(mean, sum, squares, dim, eps);
 }
 
 #endif

@@ -7,45 +7,60 @@
 #include "cpu/layer_norm/layer_norm_vec.h"
 
 struct vjp_row {
-    enum smelt_dtype x_type, out_type;
-    const char *x, *dout, *next_x, *next_dout;
+    enum smelt_dtype out_type;
+    bool stream;
+    struct layer_row row;
+    const char *dout, *next_dout;
     char *dx; /* or NULL */
     float *by_norm, *by_dout;
     struct smelt_norm_column gain;
     vf mean, correction, scale, offset, pull; /* offset: -s * mean(h); pull: s^3 * mean(h * c) */
-    vf sum[4], squares[4], total[4], products[4];
+    vf sum[2 * NORM_SUMS], squares[2 * NORM_SUMS], total[2 * NORM_SUMS], products[2 * NORM_SUMS];
 };
 
 VEC void sum_step(struct vjp_row *c, int64_t i, int64_t n, bool whole, int u)
 {
-    vf centred = layer_centred(c->x_type, c->x, c->mean, i, n, whole);
-    vf h = vec_mul(norm_load(c->out_type, c->dout, i, n, whole), norm_column(c->gain, i, n, whole));
-    c->sum[u] = vec_add(c->sum[u], centred);
-    c->squares[u] = vec_fma(centred, centred, c->squares[u]);
-    c->total[u] = vec_add(c->total[u], h);
-    c->products[u] = vec_fma(h, centred, c->products[u]);
+    vf centred[2], h[2], gain[2];
+    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 1, 1);
+    norm_prefetch(c->out_type, c->next_dout, c->row.dim, i, 0, 2);
+    layer_centred(&c->row, c->mean, i, n, whole, centred);
+    norm_load(c->out_type, c->dout, i, n, whole, h);
+    norm_column(c->gain, i, n, whole, gain);
+    for (int k = 0; k < 2; k++) {
+        int at = (2 * u + k) % 4; /* sixteen sums are as many as registers can hold */
+        h[k] = vec_mul(h[k], gain[k]);
+        c->sum[at] = vec_add(c->sum[at], centred[k]);
+        c->squares[at] = vec_fma(centred[k], centred[k], c->squares[at]);
+        c->total[at] = vec_add(c->total[at], h[k]);
+        c->products[at] = vec_fma(h[k], centred[k], c->products[at]);
+    }
 }
 
-VEC void write_step(const struct vjp_row *c, int64_t i, int64_t n, bool whole, bool stream)
+VEC void write_step(const struct vjp_row *c, int64_t i, int64_t n, bool whole)
 {
-    norm_prefetch(c->x_type, c->next_x, i);
-    norm_prefetch(c->out_type, c->next_dout, i);
-    vf g = norm_load(c->out_type, c->dout, i, n, whole);
-    vf h = vec_mul(g, norm_column(c->gain, i, n, whole));
-    vf centred = vec_sub(vec_sub(norm_load(c->x_type, c->x, i, n, whole), c->mean), c->correction);
-    if (c->by_norm) norm_accumulate(c->by_norm, i, vec_mul(g, vec_mul(centred, c->scale)), n, whole);
-    if (c->by_dout) norm_accumulate(c->by_dout, i, g, n, whole);
-    vf dx = vec_fnma(centred, c->pull, vec_fma(h, c->scale, c->offset));
-    if (c->dx) norm_store(c->x_type, c->dx, i, dx, n, whole, stream);
+    vf centred[2], g[2], gain[2], dx[2], normal[2], ones[2] = {vec_set(1.0f), vec_set(1.0f)};
+    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 2, 2);
+    norm_prefetch(c->out_type, c->next_dout, c->row.dim, i, 2, 2);
+    layer_centred(&c->row, c->mean, i, n, whole, centred);
+    norm_load(c->out_type, c->dout, i, n, whole, g);
+    norm_column(c->gain, i, n, whole, gain);
+    for (int k = 0; k < 2; k++) {
+        centred[k] = vec_sub(centred[k], c->correction);
+        normal[k] = vec_mul(centred[k], c->scale);
+        dx[k] = vec_fnma(centred[k], c->pull, vec_fma(vec_mul(g[k], gain[k]), c->scale, c->offset));
+    }
+    if (c->by_norm) norm_accumulate(c->by_norm, i, g, normal, n, whole);
+    if (c->by_dout) norm_accumulate(c->by_dout, i, g, ones, n, whole);
+    if (c->dx) norm_store(c->row.dtype, c->dx, i, dx, n, whole, c->stream);
 }
 
 VEC void statistics(struct vjp_row *c, int64_t dim, float eps)
 {
-    float mean = layer_mean(c->x_type, c->x, dim);
+    float mean = layer_mean(c->row);
     double sum = 0, squares = 0, total = 0, products = 0;
     c->mean = vec_set(mean);
     for (int64_t at = 0; at < dim; at += NORM_PIECE) {
-        for (int u = 0; u < 4; u++) c->sum[u] = c->squares[u] = c->total[u] = c->products[u] = vec_zero();
+        norm_clear(c->sum), norm_clear(c->squares), norm_clear(c->total), norm_clear(c->products);
         NORM_READ(sum_step, c, at, norm_piece_end(at, dim));
         sum += norm_total(c->sum), squares += norm_total(c->squares);
         total += norm_total(c->total), products += norm_total(c->products);
@@ -62,14 +77,13 @@ VEC void layer_vjp_rows(enum smelt_dtype x_type, enum smelt_dtype out_type,
 {
     int64_t dim = rows->dim;
     for (int64_t r = 0; r < rows->rows; r++) {
-        struct vjp_row c = {x_type, out_type, .gain = rows->gain};
+        struct vjp_row c = {out_type, rows->stream, .gain = rows->gain};
+        c.row = layer_row_at(x_type, NORM_IN_ORDER, rows, r, 1);
         c.by_norm = rows->by_norm, c.by_dout = rows->by_dout;
-        c.x = norm_row(rows, SMELT_NORM_X, r), c.next_x = norm_next(rows, SMELT_NORM_X, r);
-        c.dout = norm_row(rows, SMELT_NORM_OUT, r), c.next_dout = norm_next(rows, SMELT_NORM_OUT, r);
+        c.dout = norm_row(rows, SMELT_NORM_OUT, r), c.next_dout = norm_next(rows, SMELT_NORM_OUT, r, 1);
         c.dx = rows->data[SMELT_NORM_DX] ? norm_row(rows, SMELT_NORM_DX, r) : NULL;
         statistics(&c, dim, rows->eps);
-        bool stream = rows->stream && c.dx;
-        NORM_WRITE(write_step, &c, norm_head(x_type, c.dx, dim), dim, stream);
+        NORM_WRITE(write_step, &c, c.dx ? norm_head(x_type, c.dx, dim, c.stream) : 0, dim);
     }
     if (rows->stream) vec_stream_fence();
 }

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weights, biases and scalars as float32 columns, and copies between dtypes. */
+#include <math.h>
+
 #include "core/strided.h"
 #include "cpu/norm/driver.h"
 
+#define REPEATED_8(x) x, x, x, x, x, x, x, x
 #define REPEATED(x)                                                                                          \
     {                                                                                                        \
-        x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x                                                       \
+        REPEATED_8(x), REPEATED_8(x), REPEATED_8(x), REPEATED_8(x)                                           \
     }
 static const _Alignas(64) float ones[SMELT_NORM_WIDEST] = REPEATED(1.0f);
 static const _Alignas(64) float negative_zeros[SMELT_NORM_WIDEST] = REPEATED(-0.0f);
-const struct smelt_norm_column smelt_norm_ones = {ones, 0};
-const struct smelt_norm_column smelt_norm_negative_zeros = {negative_zeros,
-                                                            0}; /* adding it changes nothing */
+static const _Alignas(64) uint16_t f16_ones[SMELT_NORM_WIDEST] = REPEATED(0x3c00);
+static const _Alignas(64) uint16_t bf16_ones[SMELT_NORM_WIDEST] = REPEATED(0x3f80);
+static const _Alignas(64) uint16_t short_negative_zeros[SMELT_NORM_WIDEST] = REPEATED(0x8000);
+
+static struct smelt_norm_column absent_column(enum smelt_norm_absent absent, enum smelt_dtype dtype)
+{
+    static const void *const values[2][SMELT_FLOAT_DTYPES] = {
+        [SMELT_NORM_ONE] = {ones, f16_ones, bf16_ones},
+        [SMELT_NORM_NEGATIVE_ZERO] = {negative_zeros, short_negative_zeros, short_negative_zeros}};
+    return (struct smelt_norm_column){values[absent][dtype], 0};
+}
 
 const struct smelt_norm_column_kernels *smelt_norm_best_columns(void)
 {
@@ -31,29 +42,43 @@ void *smelt_norm_take(struct smelt_norm_arena *arena, int64_t count, int64_t ite
     return piece;
 }
 
-struct smelt_norm_column smelt_norm_column(struct smelt_norm_arena *arena, const struct smelt_view *view,
-                                           int64_t dim, float offset, enum smelt_dtype dtype,
-                                           struct smelt_norm_column absent)
+/* n elements from `at` on as float32. */
+static void read_column(float *values, const struct smelt_view *view, int64_t at, int64_t n, float offset,
+                        enum smelt_dtype rounding)
 {
-    if (!view) return absent;
-    int64_t n = view->shape[0];
-    bool single = n == 1 && dim != 1, packed = n == 1 || view->stride[0] == 1;
-    bool same = offset == 0 && (dtype == SMELT_F32 || dtype == view->dtype);
-    if (same && packed && !single && view->dtype == SMELT_F32)
-        return (struct smelt_norm_column){(const float *)view->data, -1};
-    float *values = smelt_norm_take(arena, single ? SMELT_NORM_WIDEST : dim, sizeof *values);
-    struct smelt_norm_column column = {values, single ? 0 : -1};
-    if (!values) return column;
-    const struct smelt_norm_column_kernels *kernels = smelt_norm_best_columns();
-    if (packed) {
-        kernels->widen(values, view->data, view->dtype, offset, dtype, n);
-    } else {
-        smelt_norm_gather(values, SMELT_F32, view->data, view->dtype, view->stride[0] * view->item, n);
-        for (int64_t i = 0; !same && i < n; i++) values[i] = smelt_round_float(dtype, values[i] + offset);
+    int64_t step = view->shape[0] == 1 ? view->item : view->stride[0] * view->item;
+    const char *from = view->data + at * step;
+    if (step == view->item) {
+        smelt_norm_best_columns()->widen(values, from, view->dtype, offset, rounding, n);
+        return;
     }
-    if (single)
-        for (int i = 1; i < SMELT_NORM_WIDEST; i++) values[i] = values[0];
-    return column;
+    smelt_norm_gather(values, SMELT_F32, from, view->dtype, step, n);
+    for (int64_t i = 0; i < n; i++) values[i] = smelt_round_float(rounding, values[i] + offset);
+}
+
+enum { PIECE = 512 }; /* elements on their way between dtypes or layouts */
+
+struct smelt_norm_column smelt_norm_column(struct smelt_norm_arena *arena, const struct smelt_view *view,
+                                           int64_t dim, float offset, enum smelt_dtype rounding,
+                                           enum smelt_dtype dtype, enum smelt_norm_absent absent)
+{
+    if (!view) return absent_column(absent, dtype);
+    if (offset != offset) offset = NAN; /* whatever its bits: the kernels round numbers of their dtypes */
+    int64_t n = view->shape[0], size = smelt_dtype_size(dtype);
+    bool single = n == 1 && dim != 1, packed = n == 1 || view->stride[0] == 1;
+    bool same = offset == 0 && (rounding == SMELT_F32 || rounding == view->dtype);
+    if (same && packed && !single && view->dtype == dtype) return (struct smelt_norm_column){view->data, -1};
+    char *values = smelt_norm_take(arena, single ? SMELT_NORM_WIDEST : dim, size);
+    for (int64_t at = 0; values && at < n; at += PIECE) {
+        _Alignas(64) float piece[PIECE];
+        int64_t count = n - at < PIECE ? n - at : PIECE;
+        read_column(dtype == SMELT_F32 ? (float *)(void *)values + at : piece, view, at, count, offset,
+                    rounding);
+        if (dtype != SMELT_F32) smelt_norm_best_columns()->narrow(values + at * size, dtype, piece, count);
+    }
+    if (single && values)
+        for (int i = 1; i < SMELT_NORM_WIDEST; i++) memcpy(values + i * size, values, (size_t)size);
+    return (struct smelt_norm_column){values, single ? 0 : -1};
 }
 
 struct smelt_norm_column smelt_norm_column_product(struct smelt_norm_arena *arena, int64_t dim,
@@ -67,8 +92,6 @@ struct smelt_norm_column smelt_norm_column_product(struct smelt_norm_arena *aren
     if (values) smelt_norm_best_columns()->product(values, whole.values, other, 0, NULL, n);
     return (struct smelt_norm_column){values, whole.mask};
 }
-
-enum { PIECE = 512 }; /* elements between a strided row and one of another dtype */
 
 void smelt_norm_gather(void *packed, enum smelt_dtype packed_dtype, const void *strided,
                        enum smelt_dtype dtype, int64_t step, int64_t n)

@@ -33,11 +33,14 @@ void smelt_norm_plan_init(struct smelt_norm_plan *plan, const struct smelt_norm_
         room += (plan->dim * smelt_dtype_size(plan->dtype[k]) + 63) & ~(int64_t)63;
     }
     plan->row = room;
-    if (job->row) room += (plan->dim * 4 + 63) & ~(int64_t)63;
+    int64_t row_step = (plan->dim + 15) & ~(int64_t)15;
+    if (job->row) room += row_step * 4 * smelt_norm_group(plan->dim);
     plan->slot_size = room;
     smelt_run_limit(&plan->run, bytes);
-    plan->rows = (struct smelt_norm_rows){
-        .dim = plan->dim, .eps = job->options.eps, .stream = written > plan->run.llc_bytes};
+    plan->rows = (struct smelt_norm_rows){.dim = plan->dim,
+                                          .row_step = row_step,
+                                          .eps = job->options.eps,
+                                          .stream = written > plan->run.llc_bytes};
 }
 
 /* The product of weight and scalar serves gradients; forward the scalar follows by itself. */
@@ -47,10 +50,12 @@ static void lay_out(struct smelt_norm_plan *plan, struct smelt_norm_arena *arena
     struct smelt_norm_rows *rows = &plan->rows;
     int64_t dim = plan->dim;
     arena->used = 0;
+    enum smelt_dtype dtype = job->column_dtype;
     rows->gain = plan->weight = smelt_norm_column(arena, job->weight, dim, job->options.weight_offset,
-                                                  job->gain_dtype, smelt_norm_ones);
-    rows->scale = smelt_norm_column(arena, job->scalar, dim, 0, SMELT_F32, smelt_norm_ones);
-    rows->shift = smelt_norm_column(arena, job->bias, dim, 0, job->bias_dtype, smelt_norm_negative_zeros);
+                                                  job->gain_dtype, dtype, SMELT_NORM_ONE);
+    rows->scale = smelt_norm_column(arena, job->scalar, dim, 0, SMELT_F32, SMELT_F32, SMELT_NORM_ONE);
+    rows->shift =
+        smelt_norm_column(arena, job->bias, dim, 0, job->bias_dtype, dtype, SMELT_NORM_NEGATIVE_ZERO);
     if (job->view[SMELT_NORM_DX] || job->view[SMELT_NORM_DRESIDUAL] || plan->blocks)
         rows->gain = smelt_norm_column_product(arena, dim, plan->weight, rows->scale);
     plan->slots = plan->slot_size ? smelt_norm_take(arena, plan->run.slots, plan->slot_size) : NULL;

@@ -42,15 +42,15 @@ smelt_status smelt_norm_plan_memory(struct smelt_norm_plan *plan);
 void smelt_norm_run_rows(const struct smelt_norm_plan *plan, struct smelt_norm_rows rows, int64_t begin,
                          int64_t end, int slot);
 
-/* A float32 column: (view + offset) rounded to `dtype`; without a view `absent`. Read in place where nothing
- * changes. */
+/* A column: (view + offset) rounded to `rounding`, as `dtype`, which is that or float32; without a view all
+ * 1, or -0. Read in place where nothing changes. */
+enum smelt_norm_absent { SMELT_NORM_ONE, SMELT_NORM_NEGATIVE_ZERO };
 struct smelt_norm_column smelt_norm_column(struct smelt_norm_arena *arena, const struct smelt_view *view,
-                                           int64_t dim, float offset, enum smelt_dtype dtype,
-                                           struct smelt_norm_column absent);
+                                           int64_t dim, float offset, enum smelt_dtype rounding,
+                                           enum smelt_dtype dtype, enum smelt_norm_absent absent);
 /* The product of two columns. */
 struct smelt_norm_column smelt_norm_column_product(struct smelt_norm_arena *arena, int64_t dim,
                                                    struct smelt_norm_column a, struct smelt_norm_column b);
-extern const struct smelt_norm_column smelt_norm_ones, smelt_norm_negative_zeros;
 
 /* n elements of `dtype`, `step` bytes apart, from and to neighbours of the same dtype or of float32. */
 void smelt_norm_gather(void *packed, enum smelt_dtype packed_dtype, const void *strided,

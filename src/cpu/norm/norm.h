@@ -19,13 +19,22 @@ enum smelt_norm_operand {
     SMELT_NORM_DRESIDUAL,
     SMELT_NORM_OPERANDS,
 };
-enum { SMELT_NORM_WIDEST = 16 }; /* floats of the widest vector */
+enum { SMELT_NORM_WIDEST = 32 }; /* floats that a kernel takes at once, at most */
 
-/* Element i of a column is values[i & mask]: mask -1, or 0 for SMELT_NORM_WIDEST times the same value. */
+/* Element i of a column is values[i & mask]: mask -1, or 0 for SMELT_NORM_WIDEST times the same value.
+ * Float32 but where the job says otherwise. */
 struct smelt_norm_column {
-    const float *values;
+    const void *values;
     int64_t mask;
 };
+
+/* Short rows are worked on in groups, so that the statistics of one do not wait for those of another. */
+enum { SMELT_NORM_GROUP = 4 };
+static inline int64_t smelt_norm_group(int64_t dim)
+{
+    const int64_t fit = 2048 / dim; /* elements that the first level of the cache holds beside the rest */
+    return fit < 1 ? 1 : fit < SMELT_NORM_GROUP ? fit : SMELT_NORM_GROUP;
+}
 
 /* Rows as a kernel gets them: elements of a row are neighbours, rows stand `step` bytes apart. */
 struct smelt_norm_rows {
@@ -35,8 +44,9 @@ struct smelt_norm_rows {
     struct smelt_norm_column gain;  /* weight + offset, or 1; in a gradient times the scalar */
     struct smelt_norm_column scale; /* scalar, or 1 */
     struct smelt_norm_column shift; /* bias, or -0 */
-    float *row;                     /* room for one row */
-    float *by_norm, *by_dout;       /* gradients: sums over rows, added to, or NULL; see smelt_norm_vjp() */
+    float *row;                     /* room for a group of rows, `row_step` floats apart */
+    int64_t row_step;
+    float *by_norm, *by_dout; /* gradients: sums over rows, added to, or NULL; see smelt_norm_vjp() */
     float eps;
     bool stream; /* write past the cache */
 };
@@ -57,9 +67,10 @@ struct smelt_norm_job {
     unsigned outputs;                                   /* bit set of operands */
     const struct smelt_view *weight, *bias, *scalar;    /* columns; NULL where absent */
     struct smelt_norm_options options;
-    enum smelt_dtype gain_dtype; /* weight + offset is rounded to it; float32: not rounded */
-    enum smelt_dtype bias_dtype; /* likewise */
-    bool row;                    /* the kernel wants smelt_norm_rows.row */
+    enum smelt_dtype gain_dtype;   /* weight + offset is rounded to it; float32: not rounded */
+    enum smelt_dtype bias_dtype;   /* likewise */
+    enum smelt_dtype column_dtype; /* that of the columns that the kernel gets, in a forward call */
+    bool row;                      /* the kernel wants smelt_norm_rows.row */
     /* Gradients of columns, each NULL or a view. by_norm is the sum over rows of dout times the normalised
      * row; dweight is that times the scalar, dscalar that times weight + offset. by_dout is the sum that the
      * kernel says (of dout for layer_norm, of dout * residual for norm_add): all of dbias, added to dscalar.

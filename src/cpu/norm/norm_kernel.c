@@ -2,7 +2,7 @@
 /* Work on columns, compiled once per ISA. */
 #include "cpu/norm/norm_kernel.h"
 
-#include "cpu/norm/norm_vec.h"
+#include "cpu/vec/vec.h"
 
 VEC void widen_as(enum smelt_dtype dtype, enum smelt_dtype rounding, float *to, const void *from,
                   float offset, int64_t n)
@@ -51,11 +51,17 @@ static void narrow(void *to, enum smelt_dtype dtype, const float *from, int64_t 
         narrow_as(SMELT_F32, to, from, n);
 }
 
+/* One vector, or its first n elements. */
+VEC vf floats(const void *base, int64_t i, int64_t n, bool whole)
+{
+    return whole ? vec_load(SMELT_F32, base, i) : vec_load_part(SMELT_F32, base, i, n);
+}
+
 VEC vf product_at(const float *a, struct smelt_norm_column b, int64_t at, const float *c, int64_t i,
                   int64_t n, bool whole)
 {
-    vf v = vec_mul(norm_load(SMELT_F32, a, i, n, whole), norm_column(b, at + i, n, whole));
-    return c ? vec_add(v, norm_load(SMELT_F32, c, i, n, whole)) : v;
+    vf v = vec_mul(floats(a, i, n, whole), floats(b.values, (at + i) & b.mask, n, whole));
+    return c ? vec_add(v, floats(c, i, n, whole)) : v;
 }
 
 static void product(float *to, const float *a, struct smelt_norm_column b, int64_t at, const float *c,
@@ -74,9 +80,8 @@ VEC vf sum_at(const float *from, int64_t blocks, int64_t step, int64_t i, int64_
     vf total = vec_zero();
     for (int64_t block = 0; block < blocks;) {
         int64_t end = block + RUN < blocks ? block + RUN : blocks;
-        vf sum = norm_load(SMELT_F32, from, block * step + i, n, whole);
-        for (block++; block < end; block++)
-            sum = vec_add(sum, norm_load(SMELT_F32, from, block * step + i, n, whole));
+        vf sum = floats(from, block * step + i, n, whole);
+        for (block++; block < end; block++) sum = vec_add(sum, floats(from, block * step + i, n, whole));
         total = vec_add(total, sum);
     }
     return total;

@@ -3,95 +3,143 @@
  * statistics.
  *
  * A step is an always-inline function of a context: step(context, i, n, whole, ...) works on elements i to i
- * + n; whole: n is VEC_WIDTH. The sweeps repeat it as little as they can: its code is compiled for every
- * dtype. */
+ * + n, two vectors; whole: n is NORM_STEP. The sweeps repeat it as little as they can: its code is compiled
+ * for every dtype. */
 #ifndef SMELT_CPU_NORM_VEC_H
 #define SMELT_CPU_NORM_VEC_H
 
 #include "cpu/norm/norm.h"
 #include "cpu/vec/vec.h"
 
-/* Elements begin to end of a row: step(context, i, n, whole, u), u being one of four independent
+#define NORM_STEP (2 * VEC_WIDTH)
+enum { NORM_SUMS = 4 };
+
+/* Elements begin to end of a row: step(context, i, n, whole, u), u being one of NORM_SUMS independent
  * accumulators. */
 #define NORM_READ(step, context, begin, end)                                                                 \
     do {                                                                                                     \
         int64_t i_ = (begin);                                                                                \
-        for (; i_ + 4 * VEC_WIDTH <= (end); i_ += 4 * VEC_WIDTH) {                                           \
-            step(context, i_, VEC_WIDTH, true, 0);                                                           \
-            step(context, i_ + VEC_WIDTH, VEC_WIDTH, true, 1);                                               \
-            step(context, i_ + 2 * VEC_WIDTH, VEC_WIDTH, true, 2);                                           \
-            step(context, i_ + 3 * VEC_WIDTH, VEC_WIDTH, true, 3);                                           \
+        for (; i_ + NORM_SUMS * NORM_STEP <= (end); i_ += NORM_SUMS * NORM_STEP) {                           \
+            step(context, i_, NORM_STEP, true, 0);                                                           \
+            step(context, i_ + NORM_STEP, NORM_STEP, true, 1);                                               \
+            step(context, i_ + 2 * NORM_STEP, NORM_STEP, true, 2);                                           \
+            step(context, i_ + 3 * NORM_STEP, NORM_STEP, true, 3);                                           \
         }                                                                                                    \
-        for (; i_ + VEC_WIDTH <= (end); i_ += VEC_WIDTH) step(context, i_, VEC_WIDTH, true, 0);              \
+        for (; i_ + NORM_STEP <= (end); i_ += NORM_STEP) step(context, i_, NORM_STEP, true, 0);              \
         if (i_ < (end)) step(context, i_, (end)-i_, false, 0);                                               \
     } while (0)
 
-/* A row that is written: step(context, i, n, whole, stream). Where it streams, the first `head` elements
- * stand before memory is aligned for that. */
-#define NORM_WRITE(step, context, head, dim, stream)                                                         \
+/* A row that is written: step(context, i, n, whole). The first `head` elements, fewer than a step, stand
+ * before memory is aligned. */
+#define NORM_WRITE(step, context, head, dim)                                                                 \
     do {                                                                                                     \
-        int64_t i_ = 0;                                                                                      \
-        const bool stream_ = (stream);                                                                       \
-        if (stream_ && (head) > 0) step(context, 0, head, false, false), i_ = (head);                        \
-        for (; i_ + VEC_WIDTH <= (dim); i_ += VEC_WIDTH) step(context, i_, VEC_WIDTH, true, stream_);        \
-        if (i_ < (dim)) step(context, i_, (dim)-i_, false, false);                                           \
+        int64_t i_ = 0, part_ = (head);                                                                      \
+        do {                                                                                                 \
+            if (part_) step(context, i_, part_, false), i_ += part_;                                         \
+            for (; i_ + NORM_STEP <= (dim); i_ += NORM_STEP) step(context, i_, NORM_STEP, true);             \
+            part_ = (dim)-i_;                                                                                \
+        } while (part_);                                                                                     \
     } while (0)
 
-/* Float32 sums run over so many elements, 64 to a lane; the sums of these pieces are added in float64. */
+/* Float32 sums run over so many elements, 32 to a lane; the sums of these pieces are added in float64. */
 #define NORM_PIECE (256 * VEC_WIDTH)
 
-VEC vf norm_load(enum smelt_dtype dtype, const void *base, int64_t i, int64_t n, bool whole)
+VEC void norm_load(enum smelt_dtype dtype, const void *base, int64_t i, int64_t n, bool whole, vf v[2])
 {
-    return whole ? vec_load(dtype, base, i) : vec_load_part(dtype, base, i, n);
+    if (whole) {
+        v[0] = vec_load(dtype, base, i), v[1] = vec_load(dtype, base, i + VEC_WIDTH);
+    } else {
+        int64_t first = n < VEC_WIDTH ? n : VEC_WIDTH;
+        v[0] = vec_load_part(dtype, base, i, first), v[1] = vec_load_part(dtype, base, i + first, n - first);
+    }
 }
-VEC void norm_store(enum smelt_dtype dtype, void *base, int64_t i, vf v, int64_t n, bool whole, bool stream)
+VEC void norm_store(enum smelt_dtype dtype, void *base, int64_t i, const vf v[2], int64_t n, bool whole,
+                    bool stream)
 {
-    if (!whole)
-        vec_store_part(dtype, base, i, v, n);
-    else if (stream)
-        vec_stream(dtype, base, i, v);
+    if (whole) {
+        vec_store_two(dtype, base, i, v, stream);
+    } else {
+        int64_t first = n < VEC_WIDTH ? n : VEC_WIDTH;
+        vec_store_part(dtype, base, i, v[0], first), vec_store_part(dtype, base, i + first, v[1], n - first);
+    }
+}
+/* Elements of a step where their order does not matter as long as all operands have it: those that are 16-bit
+ * alike. */
+enum norm_order { NORM_IN_ORDER, NORM_ANY_ORDER };
+VEC void norm_load_as(enum norm_order order, enum smelt_dtype dtype, const void *base, int64_t i, int64_t n,
+                      bool whole, vf v[2])
+{
+    if (whole && order == NORM_ANY_ORDER)
+        vec_load_pair(dtype, base, i, v);
     else
-        vec_store(dtype, base, i, v);
+        norm_load(dtype, base, i, n, whole, v);
 }
-/* sums[i] += v */
-VEC void norm_accumulate(float *sums, int64_t i, vf v, int64_t n, bool whole)
+VEC void norm_store_as(enum norm_order order, enum smelt_dtype dtype, void *base, int64_t i, const vf v[2],
+                       int64_t n, bool whole, bool stream)
 {
-    norm_store(SMELT_F32, sums, i, vec_add(norm_load(SMELT_F32, sums, i, n, whole), v), n, whole, false);
+    if (whole && order == NORM_ANY_ORDER)
+        vec_store_pair(dtype, base, i, v, stream);
+    else
+        norm_store(dtype, base, i, v, n, whole, stream);
 }
-VEC vf norm_column(struct smelt_norm_column column, int64_t i, int64_t n, bool whole)
+/* sums[i] += a * b */
+VEC void norm_accumulate(float *sums, int64_t i, const vf a[2], const vf b[2], int64_t n, bool whole)
 {
-    return norm_load(SMELT_F32, column.values, i & column.mask, n, whole);
+    vf sum[2];
+    norm_load(SMELT_F32, sums, i, n, whole, sum);
+    for (int k = 0; k < 2; k++) sum[k] = vec_fma(a[k], b[k], sum[k]);
+    norm_store(SMELT_F32, sums, i, sum, n, whole, false);
 }
-VEC void norm_prefetch(enum smelt_dtype dtype, const void *base, int64_t i)
+VEC void norm_column_as(enum norm_order order, enum smelt_dtype dtype, struct smelt_norm_column column,
+                        int64_t i, int64_t n, bool whole, vf v[2])
 {
-    __builtin_prefetch(vec_at(dtype, base, i));
+    norm_load_as(order, dtype, column.values, i & column.mask, n, whole, v);
+}
+VEC void norm_column(struct smelt_norm_column column, int64_t i, int64_t n, bool whole, vf v[2])
+{
+    norm_column_as(NORM_IN_ORDER, SMELT_F32, column, i, n, whole, v);
 }
 
-VEC int64_t norm_head(enum smelt_dtype dtype, const void *p, int64_t dim)
+/* What stands before the first whole cache line, or vector, of a row that streams. */
+VEC int64_t norm_head(enum smelt_dtype dtype, const void *p, int64_t dim, bool stream)
 {
-    int64_t head = vec_stream_head(dtype, p);
+    int64_t head = stream ? vec_pair_head(dtype, p) : 0;
     return head < dim ? head : dim;
 }
 
-/* The row after `r`, to be fetched while row `r` is written; row `r` itself where there is none, or where
+/* Row `r + ahead`, to be fetched while row `r` is worked on; row `r` itself where there is none, or where
  * rows would push each other out of the cache. */
-VEC const char *norm_next(const struct smelt_norm_rows *rows, enum smelt_norm_operand operand, int64_t r)
+VEC const char *norm_next(const struct smelt_norm_rows *rows, enum smelt_norm_operand operand, int64_t r,
+                          int64_t ahead)
 {
     enum { LONG = 128 << 10 }; /* bytes */
-    int64_t step = rows->step[operand];
-    bool last = r + 1 == rows->rows || rows->dim * 4 > LONG;
-    return rows->data[operand] + (last ? r : r + 1) * step;
+    bool last = r + ahead >= rows->rows || rows->dim * 4 > LONG;
+    return rows->data[operand] + (last ? r : r + ahead) * rows->step[operand];
+}
+/* Every sweep over a row fetches its share of the next one, so that memory never rests: quarters [from, from
+ * + share), while the sweep is at element i. */
+VEC void norm_prefetch(enum smelt_dtype dtype, const char *next, int64_t dim, int64_t i, int from, int share)
+{
+    const int64_t item = dtype == SMELT_F32 ? 4 : 2;
+    const char *at = next + (dim * from + i * share) * item / 4;
+    for (int64_t b = 0; b < NORM_STEP * item * share / 4; b += 64) __builtin_prefetch(at + b);
 }
 VEC char *norm_row(const struct smelt_norm_rows *rows, enum smelt_norm_operand operand, int64_t r)
 {
     return rows->data[operand] + r * rows->step[operand];
 }
+VEC int64_t norm_least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-VEC double norm_total(const vf sum[4])
+VEC double norm_total(const vf sum[2 * NORM_SUMS])
 {
-    return vec_sum(vec_add(vec_add(sum[0], sum[1]), vec_add(sum[2], sum[3])));
+    vf low = vec_add(vec_add(sum[0], sum[1]), vec_add(sum[2], sum[3]));
+    return vec_sum(vec_add(low, vec_add(vec_add(sum[4], sum[5]), vec_add(sum[6], sum[7]))));
 }
-VEC int64_t norm_piece_end(int64_t at, int64_t dim) { return at + NORM_PIECE < dim ? at + NORM_PIECE : dim; }
+VEC void norm_clear(vf sum[2 * NORM_SUMS])
+{
+    for (int k = 0; k < 2 * NORM_SUMS; k++) sum[k] = vec_zero();
+}
+VEC int64_t norm_piece_end(int64_t at, int64_t dim) { return norm_least(at + NORM_PIECE, dim); }
 
 /* 1 / sqrt(mean square + eps) */
 VEC float norm_scale(double squares, int64_t dim, float eps)
@@ -99,22 +147,28 @@ VEC float norm_scale(double squares, int64_t dim, float eps)
     return (float)(1.0 / sqrt(squares / (double)dim + (double)eps));
 }
 
+/* The sum of the squares of a row, which fetches quarters of the next one's operands as they are listed. */
 struct norm_squares {
-    enum smelt_dtype dtype;
-    const char *x;
-    vf sum[4];
+    enum smelt_dtype dtype, other_type;
+    enum norm_order order;
+    const char *x, *next, *next_other; /* next_other: or NULL */
+    int64_t dim;
+    vf sum[2 * NORM_SUMS];
 };
 VEC void norm_squares_step(struct norm_squares *c, int64_t i, int64_t n, bool whole, int u)
 {
-    vf x = norm_load(c->dtype, c->x, i, n, whole);
-    c->sum[u] = vec_fma(x, x, c->sum[u]);
+    vf x[2];
+    norm_prefetch(c->dtype, c->next, c->dim, i, 0, 1);
+    if (c->next_other) norm_prefetch(c->other_type, c->next_other, c->dim, i, 0, 1);
+    norm_load_as(c->order, c->dtype, c->x, i, n, whole, x);
+    for (int k = 0; k < 2; k++) c->sum[2 * u + k] = vec_fma(x[k], x[k], c->sum[2 * u + k]);
 }
-VEC double norm_sum_of_squares(enum smelt_dtype dtype, const char *x, int64_t dim)
+VEC double norm_sum_of_squares(struct norm_squares c)
 {
     double total = 0;
-    for (int64_t at = 0; at < dim; at += NORM_PIECE) {
-        struct norm_squares c = {dtype, x, {vec_zero(), vec_zero(), vec_zero(), vec_zero()}};
-        NORM_READ(norm_squares_step, &c, at, norm_piece_end(at, dim));
+    for (int64_t at = 0; at < c.dim; at += NORM_PIECE) {
+        norm_clear(c.sum);
+        NORM_READ(norm_squares_step, &c, at, norm_piece_end(at, c.dim));
         total += norm_total(c.sum);
     }
     return total;

@@ -12,6 +12,6 @@ smelt_status smelt_cpu_rms_norm(const struct smelt_rms_norm_args *args)
     job.view[SMELT_NORM_OUT] = args->out;
     job.outputs = 1u << SMELT_NORM_OUT;
     job.weight = args->weight;
-    if (!args->options.round_once) job.gain_dtype = args->out->dtype;
+    if (!args->options.round_once) job.gain_dtype = job.column_dtype = args->out->dtype;
     return smelt_norm_forward(&job);
 }

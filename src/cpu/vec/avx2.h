@@ -46,6 +46,14 @@ VEC __m128i vec_bits_bf16(vf v)
     rounded = _mm256_srli_epi32(rounded, 16);
     return _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
 }
+VEC vf vec_rounded_f16(vf v) { return _mm256_cvtph_ps(vec_bits_f16(v)); }
+VEC vf vec_rounded_bf16(vf v)
+{
+    __m256i bits = _mm256_castps_si256(v);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    return _mm256_castsi256_ps(_mm256_and_si256(rounded, _mm256_set1_epi32(-0x10000)));
+}
 VEC void vec_store_f32(void *p, vf v) { _mm256_storeu_ps(p, v); }
 VEC void vec_store_f16(void *p, vf v) { _mm_storeu_si128(p, vec_bits_f16(v)); }
 VEC void vec_store_bf16(void *p, vf v) { _mm_storeu_si128(p, vec_bits_bf16(v)); }

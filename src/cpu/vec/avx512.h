@@ -86,6 +86,19 @@ VEC __m512i vec_pair_bits_bf16(const vf v[2])
     __m512i even = _mm512_srli_epi32(vec_rounded_bits_bf16(v[0]), 16);
     return _mm512_mask_mov_epi16(even, 0xaaaaaaaa, vec_rounded_bits_bf16(v[1]));
 }
+/* In order: the upper words of both. */
+VEC __m512i vec_two_bits_bf16(const vf v[2])
+{
+    const __m512i upper = _mm512_setr_epi32(
+        0x00030001, 0x00070005, 0x000b0009, 0x000f000d, 0x00130011, 0x00170015, 0x001b0019, 0x001f001d,
+        0x00230021, 0x00270025, 0x002b0029, 0x002f002d, 0x00330031, 0x00370035, 0x003b0039, 0x003f003d);
+    return _mm512_permutex2var_epi16(vec_rounded_bits_bf16(v[0]), upper, vec_rounded_bits_bf16(v[1]));
+}
+VEC vf vec_rounded_bf16(vf v)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(vec_rounded_bits_bf16(v), _mm512_set1_epi32(-0x10000)));
+}
+VEC vf vec_rounded_f16(vf v) { return _mm512_cvtph_ps(vec_bits_f16(v)); }
 VEC void vec_store_pair_16(void *p, __m512i bits) { _mm512_storeu_si512(p, bits); }
 VEC void vec_stream_pair_16(void *p, __m512i bits) { _mm512_stream_si512(p, bits); }
 

@@ -56,6 +56,8 @@ VEC uint16x4_t vec_bits_bf16(vf v)
     uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
     return vshrn_n_u32(vbslq_u32(vceqq_f32(v, v), rounded, quiet), 16);
 }
+VEC vf vec_rounded_f16(vf v) { return vec_of_f16(vec_bits_f16(v)); }
+VEC vf vec_rounded_bf16(vf v) { return vec_of_bf16(vec_bits_bf16(v)); }
 VEC void vec_store_f32(void *p, vf v) { memcpy(p, &v, sizeof v); }
 VEC void vec_store_16(void *p, uint16x4_t bits, int64_t n) { memcpy(p, &bits, (size_t)n * sizeof(uint16_t)); }
 VEC void vec_store_f16(void *p, vf v) { vec_store_16(p, vec_bits_f16(v), 4); }

@@ -13,6 +13,8 @@ VEC vf vec_load_bf16(const void *p) { return smelt_load_float(SMELT_BF16, p); }
 VEC vf vec_load_part_f32(const void *p, int64_t n) { return n > 0 ? vec_load_f32(p) : 0; }
 VEC vf vec_load_part_f16(const void *p, int64_t n) { return n > 0 ? vec_load_f16(p) : 0; }
 VEC vf vec_load_part_bf16(const void *p, int64_t n) { return n > 0 ? vec_load_bf16(p) : 0; }
+VEC vf vec_rounded_f16(vf v) { return smelt_round_float(SMELT_F16, v); }
+VEC vf vec_rounded_bf16(vf v) { return smelt_round_float(SMELT_BF16, v); }
 VEC void vec_store_f32(void *p, vf v) { smelt_store_float(SMELT_F32, p, v); }
 VEC void vec_store_f16(void *p, vf v) { smelt_store_float(SMELT_F16, p, v); }
 VEC void vec_store_bf16(void *p, vf v) { smelt_store_float(SMELT_BF16, p, v); }

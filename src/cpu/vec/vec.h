@@ -6,7 +6,8 @@
  *
  * - memory: vec_load, vec_load_part (n < width, the rest 0), vec_store, vec_store_part, vec_stream (aligned
  * to the vector, past the cache), vec_stream_fence, vec_load_pair and vec_store_pair (two vectors at once,
- * 16-bit ones in an order of their own); the dtype is a constant, and the conversion exact or to nearest even
+ * 16-bit ones in an order of their own), vec_store_two (in order), vec_rounded; the dtype is a constant, and
+ * the conversion exact or to nearest even
  *
  * - arithmetic: vec_set add sub mul div reciprocal sqrt fma (a*b+c) fnma (c-a*b) min max round; min and max
  * give the second operand where one is NaN
@@ -141,18 +142,31 @@ VEC int64_t vec_pair_head(enum smelt_dtype dtype, const void *p)
     uintptr_t size = dtype == SMELT_F32 ? 4 : 2, bytes = VEC_WIDTH * 4;
     return (int64_t)(-(uintptr_t)p % bytes / size);
 }
-/* The value as it would come back from memory of this dtype. */
+/* Two vectors of neighbours in their own order, under the rule for NaN of vec_store_pair, whole cache lines
+ * of 16-bit elements at once. */
+VEC void vec_store_two(enum smelt_dtype dtype, void *base, int64_t i, const vf v[2], int stream)
+{
+#ifdef VEC_HAS_PAIRS
+    if (dtype != SMELT_F32) {
+        char *p = (char *)vec_at(dtype, base, i);
+        __m512i bits = dtype == SMELT_F16 ? vec_pair_bits_f16(v) : vec_two_bits_bf16(v);
+        if (stream)
+            vec_stream_pair_16(p, bits);
+        else
+            vec_store_pair_16(p, bits);
+        return;
+    }
+#endif
+    for (int half = 0; half < 2; half++)
+        if (stream)
+            vec_stream(dtype, base, i + half * VEC_WIDTH, v[half]);
+        else
+            vec_store(dtype, base, i + half * VEC_WIDTH, v[half]);
+}
+/* The value as it would come back from memory of this dtype, under the rule for NaN of vec_store_pair. */
 VEC vf vec_rounded(enum smelt_dtype dtype, vf v)
 {
-    if (dtype == SMELT_F32) return v;
-    if (dtype == SMELT_F16) {
-        uint16_t half[VEC_WIDTH];
-        vec_store_f16(half, v);
-        return vec_load_f16(half);
-    }
-    vi bits = vec_bits(v), odd = vec_int_and(vec_int_right(bits, 16), vec_int_set(1));
-    vi rounded = vec_int_add(vec_int_add(bits, vec_int_set(0x7fff)), odd);
-    return vec_select(vec_is_nan(v), v, vec_of_bits(vec_int_and(rounded, vec_int_set(-0x10000))));
+    return dtype == SMELT_F32 ? v : dtype == SMELT_F16 ? vec_rounded_f16(v) : vec_rounded_bf16(v);
 }
 VEC vf vec_zero(void) { return vec_set(0); }
 VEC vf vec_abs(vf v) { return vec_of_bits(vec_int_and(vec_bits(v), vec_int_set(0x7fffffff))); }

@@ -4,6 +4,7 @@
 
 #include "epilogue.cuh"
 #include "exact_rows.cuh"
+#include "mask_ahead.cuh"
 #include "packed.cuh"
 #include "products.cuh"
 #include "values.cuh"
@@ -49,6 +50,7 @@ template <class L> struct Consumer {
     float scores[L::kKeys / 2], output[L::kValueDim / 2];
     uint32_t weights[L::kKeys / 4];
     Softmax softmax;
+    MaskAhead<typename L::Element, L::kMaskAhead ? L::kKeys : 16, L::kBooleanAhead> ahead;
 
     __device__ __forceinline__ Consumer(const smelt_sdpa_params &p, const Shared<L> &shared, int group)
         : p(p), shared(shared), group(group)
@@ -77,11 +79,15 @@ template <class L> struct Consumer {
     __device__ __forceinline__ void mask(const Work &work, int n)
     {
         const bool cut = !work.uncut.has(n);
-        if (!L::kGeneral && !cut) return;
+        if (!L::kGeneral && !L::kMaskAhead && !cut) return;
         const int column = n * L::kKeys + lane() % 4 * 2, batch = work.tile.batch;
         const Range range = key_range(p, batch);
         int query[2];
         for (int r = 0; r < 2; r++) query[r] = query_of(own_row(work.tile, r));
+        if constexpr (L::kMaskAhead) {
+            ahead.apply(scores, p, lane());
+            if (n > work.begin) load_mask(work, n - 1);
+        }
         if (L::kGeneral) {
             int64_t rows[2];
             for (int r = 0; r < 2; r++)
@@ -91,11 +97,20 @@ template <class L> struct Consumer {
         if (cut) mask_interval(scores, range, query, column);
     }
 
+    __device__ __forceinline__ void load_mask(const Work &work, int n)
+    {
+        const int query[2] = {own_row(work.tile, 0), own_row(work.tile, 1)};
+        ahead.load(p, work.tile.batch, work.tile.head, query, n, lane());
+    }
+
+    /* What a score is in units of log 2, after masks. */
+    __device__ __forceinline__ float unit() const { return L::kGeneral ? 1.0f : p.scale_log2; }
+
     /* Masks and softmax on the raw scores of key tile n. */
     __device__ __forceinline__ void weigh(const Work &work, int n)
     {
         mask(work, n);
-        softmax.step(scores, L::kGeneral ? 1.0f : p.scale_log2);
+        softmax.step(scores, unit());
     }
 
     __device__ __forceinline__ void wait_values(const Work &work, int n)
@@ -127,6 +142,7 @@ template <class L> struct Consumer {
      * output of the current one, so that the softmax runs under the second product. */
     __device__ __forceinline__ void run_keys(const Work &work)
     {
+        if constexpr (L::kMaskAhead) load_mask(work, work.end - 1);
         const uint32_t query = shared.query() + group * 64 * L::kRowBytes;
         barrier_wait(shared.key_full(keys.stage()), keys.phase());
         issue_scores<L>(scores, query, shared.key(keys.stage()));
@@ -212,12 +228,12 @@ template <class L> struct Consumer {
             if (p.lse && lane() % 4 == 0 && exists)
                 p.lse[batch * p.lse_batch + head * p.lse_head + query * p.lse_row] = end.lse;
         }
-        store_output<typename L::Element, L::kValueDim>(p, output, factor, lines, lane());
+        store_output<typename L::Element, L::kValueDim>(output, factor, lines, p.value_dim, p.out.column,
+                                                        lane());
     }
 
     __device__ __forceinline__ void finish(const Work &work)
     {
-        const float unit = L::kGeneral ? 1.0f : p.scale_log2;
         float sum[2], poison = 0;
 #pragma unroll
         for (int r = 0; r < 2; r++) sum[r] = quad_sum(softmax.sum[r]);
@@ -226,9 +242,9 @@ template <class L> struct Consumer {
         /* all that the merge waits for is under way; it may be launched */
         if (L::kPacked) asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
         if (partial())
-            store_partial(work, sum, unit);
+            store_partial(work, sum, unit());
         else
-            store(work, sum, unit);
+            store(work, sum, unit());
         /* NaN or infinity may have come from a hidden key: do the tile again with such values as zero */
         if (work.repair)
             finish_exactly(work);

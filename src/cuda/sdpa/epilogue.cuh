@@ -44,10 +44,12 @@ __device__ __forceinline__ void store_words(uint16_t *destination, const uint32_
         if (i < columns) destination[i * stride] = static_cast<uint16_t>(words[i / 2] >> (i % 2 * 16));
 }
 
-/* Writes this thread's two rows of a tile of kColumns columns to `lines` (NULL: no such row). */
+/* Writes this thread's two rows of a tile of kColumns columns to `lines` (NULL: no such row), of which the
+ * tensor has `columns`, `stride` elements apart. */
 template <class Element, int kColumns>
-__device__ __forceinline__ void store_output(const smelt_sdpa_params &p, const float (&output)[kColumns / 2],
-                                             const float (&factor)[2], uint16_t *const (&lines)[2], int lane)
+__device__ __forceinline__ void store_output(const float (&output)[kColumns / 2], const float (&factor)[2],
+                                             uint16_t *const (&lines)[2], int columns, int64_t stride,
+                                             int lane)
 {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -61,8 +63,8 @@ __device__ __forceinline__ void store_output(const smelt_sdpa_params &p, const f
             }
             quad_transpose(words, lane);
             const int column = 32 * block + 8 * (lane % 4);
-            if (lines[r] && column < p.value_dim)
-                store_words(lines[r] + column * p.out.column, words, p.value_dim - column, p.out.column);
+            if (lines[r] && column < columns)
+                store_words(lines[r] + column * stride, words, columns - column, stride);
         }
     }
 }

@@ -86,7 +86,18 @@ __device__ __forceinline__ void copy_box(uint32_t destination, const void *map, 
                  : "memory");
 }
 
-/* The same, written to the same offset of every block in `blocks`, each of whose barriers counts it. */
+/* Copies `bytes` as they lie, a multiple of 16 at addresses that are; completes on the barrier. */
+__device__ __forceinline__ void copy_bytes(uint32_t destination, const void *source, uint32_t bytes,
+                                           uint32_t barrier)
+{
+    asm volatile(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+            destination),
+        "l"(source), "r"(bytes), "r"(barrier)
+        : "memory");
+}
+
+/* A box, written to the same offset of every block in `blocks`, each of whose barriers counts it. */
 __device__ __forceinline__ void copy_box_multicast(uint32_t destination, const void *map, uint32_t barrier,
                                                    uint16_t blocks, int c0, int c1, int c2, int c3)
 {
@@ -139,6 +150,32 @@ template <int kRegisters> __device__ __forceinline__ void registers_lower()
 __device__ __forceinline__ void shared_write_fence()
 {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+/* Lets the next kernel of the stream start where blocks of this one no longer wait for a place. */
+__device__ __forceinline__ void launch_dependents()
+{
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+
+/* Waits for the kernel before, where that let this one start early. */
+__device__ __forceinline__ void wait_for_kernel_before()
+{
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+
+__device__ __forceinline__ float shared_float(uint32_t address)
+{
+    float x;
+    asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(address) : "memory");
+    return x;
+}
+
+__device__ __forceinline__ float2 shared_pair(uint32_t address)
+{
+    float2 x;
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "r"(address) : "memory");
+    return x;
 }
 
 __device__ __forceinline__ float exp2_fast(float x)

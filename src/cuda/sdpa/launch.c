@@ -8,9 +8,8 @@
 #include "../driver.h"
 #include "image.h"
 
-enum { kGenericThreads = 128, kGenericColumns = 128 };
-/* sizeof(GenericShared) in generic.cu */
-enum { kGenericShared = 4 * (2 * 32 * 68 + 64 * 68 + 64 * 128 + 3 * 64) };
+enum { kGenericThreads = SMELT_SDPA_GENERIC_THREADS, kGenericColumns = SMELT_SDPA_GENERIC_COLUMNS };
+enum { kGenericShared = SMELT_SDPA_GENERIC_SHARED };
 
 /* As Layout in layout.cuh. */
 int smelt_sdpa_shared_bytes(const struct smelt_sdpa_kernel *kernel)
@@ -20,10 +19,9 @@ int smelt_sdpa_shared_bytes(const struct smelt_sdpa_kernel *kernel)
     return queries + tiles + 8 * (1 + 2 * kernel->consumers + 4 * kernel->stages) + 8 + 1024;
 }
 
-/* (D, length, heads, batch) with boxes of one chunk by `rows`. A broadcast axis has size 1; its coordinate
- * is multiplied by the step, which is then 0. */
-static CUresult encode_map(smelt_tensor_map *map, const smelt_sdpa_view *view, int type, int dim, int length,
-                           int heads, int batch, int chunk, int rows, int32_t *head_step, int32_t *batch_step)
+CUresult smelt_sdpa_encode_map(smelt_tensor_map *map, const smelt_sdpa_view *view, int type, int dim,
+                               int length, int heads, int batch, int chunk, int rows, int32_t *head_step,
+                               int32_t *batch_step)
 {
     *head_step = heads > 1 && view->head != 0;
     *batch_step = batch > 1 && view->batch != 0;
@@ -51,19 +49,19 @@ CUresult smelt_sdpa_encode_maps(smelt_sdpa_params *p, const struct smelt_sdpa_ke
     const int chunk = kernel->head_dim % 64 == 0 ? 64 : 32, keys = kernel->keys / kernel->cluster;
     CUresult result = CUDA_SUCCESS;
     if (kernel->family == SMELT_SDPA_FORWARD)
-        result = encode_map(&p->q_map, &p->q, p->type, p->head_dim, p->q_length, p->heads_q, p->batch, chunk,
-                            64, &p->q_head_step, &p->q_batch_step);
+        result = smelt_sdpa_encode_map(&p->q_map, &p->q, p->type, p->head_dim, p->q_length, p->heads_q,
+                                       p->batch, chunk, 64, &p->q_head_step, &p->q_batch_step);
     if (!result)
-        result = encode_map(&p->k_map, &p->k, p->type, p->head_dim, p->k_length, p->heads_kv, p->batch, chunk,
-                            keys, &p->k_head_step, &p->k_batch_step);
+        result = smelt_sdpa_encode_map(&p->k_map, &p->k, p->type, p->head_dim, p->k_length, p->heads_kv,
+                                       p->batch, chunk, keys, &p->k_head_step, &p->k_batch_step);
     if (!result)
-        result = encode_map(&p->v_map, &p->v, p->type, p->value_dim, p->k_length, p->heads_kv, p->batch,
-                            chunk, keys, &p->v_head_step, &p->v_batch_step);
+        result = smelt_sdpa_encode_map(&p->v_map, &p->v, p->type, p->value_dim, p->k_length, p->heads_kv,
+                                       p->batch, chunk, keys, &p->v_head_step, &p->v_batch_step);
     return result;
 }
 
-static CUresult start(CUfunction function, const smelt_sdpa_params *p, long long blocks, int threads,
-                      int bytes, CUstream stream, CUlaunchAttribute *attribute)
+CUresult smelt_sdpa_start(CUfunction function, const void *p, long long blocks, int threads, int bytes,
+                          CUstream stream, CUlaunchAttribute *attribute)
 {
     const struct smelt_cuda_driver *cuda = smelt_cuda_driver();
     const CUresult result =
@@ -87,8 +85,18 @@ static CUresult launch_generic(const smelt_sdpa_params *p, CUstream stream)
     const CUresult result = smelt_sdpa_function(SMELT_SDPA_IMAGE_GENERIC, "smelt_sdpa_generic", &function);
     if (result) return result;
     const long long columns = p->value_dim > 0 ? (p->value_dim + kGenericColumns - 1) / kGenericColumns : 1;
-    return start(function, p, columns * p->m_tiles * p->heads_q * p->batch, kGenericThreads, kGenericShared,
-                 stream, NULL);
+    return smelt_sdpa_start(function, p, columns * p->m_tiles * p->heads_q * p->batch, kGenericThreads,
+                            kGenericShared, stream, NULL);
+}
+
+static CUresult launch_float32(const smelt_sdpa_params *p, CUstream stream)
+{
+    enum { kThreads = 256, kShared = 4 * (128 * 132 + 64 * 132 + 64 * 128 + 128 * 68) }; /* FloatShared */
+    CUfunction function;
+    const CUresult result = smelt_sdpa_function(SMELT_SDPA_IMAGE_FLOAT32, "smelt_sdpa_float32", &function);
+    if (result) return result;
+    return smelt_sdpa_start(function, p, (long long)p->m_tiles * p->heads_q * p->batch, kThreads, kShared,
+                            stream, NULL);
 }
 
 static CUresult launch_merge(const smelt_sdpa_params *p, CUstream stream)
@@ -99,7 +107,8 @@ static CUresult launch_merge(const smelt_sdpa_params *p, CUstream stream)
     if (result) return result;
     CUlaunchAttribute early = {.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION};
     early.value.programmaticStreamSerializationAllowed = 1;
-    return start(function, p, (long long)p->batch * p->heads_q * p->q_length, 128, 0, stream, &early);
+    return smelt_sdpa_start(function, p, (long long)p->batch * p->heads_q * p->q_length, 128, 0, stream,
+                            &early);
 }
 
 static void kernel_name(char *name, size_t capacity, const struct smelt_sdpa_kernel *k, int type)
@@ -118,6 +127,7 @@ CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_s
 {
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     if (kernel->family == SMELT_SDPA_GENERIC) return launch_generic(p, stream);
+    if (kernel->family == SMELT_SDPA_FLOAT32) return launch_float32(p, stream);
     CUresult result = smelt_sdpa_encode_maps(p, kernel);
     if (result) return result;
     char name[96];
@@ -131,8 +141,9 @@ CUresult smelt_sdpa_launch(smelt_sdpa_params *p, int index, const struct smelt_s
     CUlaunchAttribute cluster = {.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION};
     cluster.value.clusterDim.x = (unsigned)kernel->cluster;
     cluster.value.clusterDim.y = cluster.value.clusterDim.z = 1;
-    result = start(function, p, (tiles < workers || !p->persistent ? tiles : workers) * kernel->cluster,
-                   128 * (kernel->consumers + 1), smelt_sdpa_shared_bytes(kernel), stream,
-                   kernel->cluster > 1 ? &cluster : NULL);
+    result =
+        smelt_sdpa_start(function, p, (tiles < workers || !p->persistent ? tiles : workers) * kernel->cluster,
+                         128 * (kernel->consumers + 1), smelt_sdpa_shared_bytes(kernel), stream,
+                         kernel->cluster > 1 ? &cluster : NULL);
     return result || p->splits == 1 ? result : launch_merge(p, stream);
 }

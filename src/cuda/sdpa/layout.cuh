@@ -10,12 +10,14 @@ namespace smelt
 {
 
 template <int kHeadDim_, int kValueDim_, int kConsumers_, int kKeys_, int kStages_, int kCluster_,
-          bool kGeneral_, bool kPingPong_, bool kPacked_, class Element_>
+          int kMasks_, bool kPingPong_, bool kPacked_, class Element_>
 struct Layout {
     using Element = Element_;
     static constexpr int kHeadDim = kHeadDim_, kValueDim = kValueDim_, kConsumers = kConsumers_;
     static constexpr int kKeys = kKeys_, kStages = kStages_, kCluster = kCluster_;
-    static constexpr bool kGeneral = kGeneral_, kPingPong = kPingPong_;
+    static constexpr bool kPingPong = kPingPong_;
+    /* masks, soft capping, any scale; or a mask tensor alone, as mask_ahead.cuh reads it */
+    static constexpr bool kGeneral = kMasks_ == 1, kMaskAhead = kMasks_ >= 2, kBooleanAhead = kMasks_ == 2;
     /* few queries: the queries of all heads of a group in one tile, keys split over blocks */
     static constexpr bool kPacked = kPacked_;
 

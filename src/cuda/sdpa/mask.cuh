@@ -85,6 +85,17 @@ __device__ __forceinline__ float cap_score(const smelt_sdpa_params &p, float sco
     return p.softcap == 0.0f ? score * p.scale_log2 : soft_cap(p, score);
 }
 
+/* Raw score -> score in units of log 2, and the slope of the soft cap there. */
+__device__ __forceinline__ float cap_with_slope(const smelt_sdpa_params &p, float raw, float *slope)
+{
+    *slope = 1.0f;
+    if (p.softcap == 0.0f) return raw * p.scale_log2;
+    const float power = exp2f(2.0f * kLog2e * raw * p.softcap_inverse);
+    const float tangent = 1.0f - __fdividef(2.0f, power + 1.0f);
+    *slope = 1.0f - tangent * tangent;
+    return p.softcap * kLog2e * tangent;
+}
+
 /* An additive entry of -inf hides its key: a NaN score must vanish too. */
 __device__ __forceinline__ float add_mask(float score, float added)
 {

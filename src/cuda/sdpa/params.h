@@ -59,6 +59,7 @@ typedef struct smelt_sdpa_params {
     float scale_log2;      /* scale * log2(e) */
     float softcap;         /* 0 = none */
     float softcap_inverse; /* scale / softcap */
+    float mask_unit;       /* 1 / scale, for mask_ahead.cuh */
 } smelt_sdpa_params;
 
 #endif

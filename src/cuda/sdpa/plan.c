@@ -12,19 +12,24 @@ const struct smelt_sdpa_kernel smelt_sdpa_kernels[] = {
 #define SMELT_SPLIT(D, DV, N, S, G) {SMELT_SDPA_SPLIT, D, DV, 1, N, S, 1, G, 0},
         SMELT_SDPA_SPLITS(SMELT_SPLIT)
 #undef SMELT_SPLIT
-            {.family = SMELT_SDPA_GENERIC, .cluster = 1},
+            {.family = SMELT_SDPA_FLOAT32,
+             .head_dim = 128,
+             .value_dim = 128,
+             .consumers = 2,
+             .keys = 64,
+             .cluster = 1},
+    {.family = SMELT_SDPA_GENERIC, .cluster = 1},
 };
 const int smelt_sdpa_kernel_count = sizeof(smelt_sdpa_kernels) / sizeof(smelt_sdpa_kernels[0]);
 
 enum { kGenericRows = 64, kMostSplits = 256 }; /* the latter as in merge.cu */
 
-static int needs_general(const smelt_sdpa_params *p)
+int smelt_sdpa_needs_general(const smelt_sdpa_params *p)
 {
     return p->mask_type != SMELT_TYPE_NONE || p->key_mask || p->softcap != 0 || !(p->scale_log2 > 0);
 }
 
-/* What the copy engine can fetch: columns together, everything else in steps of 16 bytes. */
-static int can_copy(const smelt_sdpa_view *view)
+int smelt_sdpa_can_copy(const smelt_sdpa_view *view)
 {
     const int64_t most = (int64_t)1 << 38;
     return view->column == 1 && ((uintptr_t)view->data & 15) == 0 && view->row >= 0 && view->head >= 0 &&
@@ -32,7 +37,7 @@ static int can_copy(const smelt_sdpa_view *view)
            view->head < most && view->batch < most && view->row > 0;
 }
 
-static int same_sixteen_bits(const smelt_sdpa_params *p)
+int smelt_sdpa_same_sixteen_bits(const smelt_sdpa_params *p)
 {
     return (p->type == SMELT_TYPE_F16 || p->type == SMELT_TYPE_BF16) && p->q_type == p->type &&
            p->k_type == p->type && p->v_type == p->type &&
@@ -40,14 +45,45 @@ static int same_sixteen_bits(const smelt_sdpa_params *p)
             p->mask_type == SMELT_TYPE_F32 || p->mask_type == p->type);
 }
 
+/* The kind of kernel that reads this mask in wide pieces, or 0: entries of 8 or 16 bits in lines that begin
+ * at multiples of eight of them, and nothing else that only general kernels know. */
+static int reads_ahead(const smelt_sdpa_params *p)
+{
+    if (p->mask_type == SMELT_TYPE_NONE || p->mask_type == SMELT_TYPE_F32) return 0;
+    if (p->key_mask || p->softcap != 0 || !(p->scale_log2 > 0)) return 0;
+    if (p->mask.column != 1 || ((uintptr_t)p->mask.data & 15) != 0 || p->k_length % 8 != 0 ||
+        (p->mask.batch | p->mask.head | p->mask.row) % 8 != 0)
+        return 0;
+    return p->mask_type == SMELT_TYPE_BOOL ? 2 : 3;
+}
+
+/* Rows of whole 16 bytes. */
+static int in_sixteens(const smelt_sdpa_view *view, int columns)
+{
+    return view->column == 1 && ((uintptr_t)view->data & 15) == 0 && columns % 4 == 0 &&
+           (view->row | view->head | view->batch) % 4 == 0;
+}
+
+static int can_float32(const smelt_sdpa_params *p)
+{
+    return p->type == SMELT_TYPE_F32 && p->q_type == p->type && p->k_type == p->type &&
+           p->v_type == p->type && p->k_length > 0 && p->value_dim > 0 && p->head_dim <= 128 &&
+           p->value_dim <= 128 && in_sixteens(&p->q, p->head_dim) && in_sixteens(&p->k, p->head_dim) &&
+           in_sixteens(&p->v, p->value_dim);
+}
+
 int smelt_sdpa_can(const smelt_sdpa_params *p, int index, const struct smelt_sdpa_card *card)
 {
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     if (kernel->family == SMELT_SDPA_GENERIC) return 1;
-    if (card->major != 9 || !same_sixteen_bits(p) || p->k_length == 0 || p->value_dim == 0) return 0;
+    if (kernel->family == SMELT_SDPA_FLOAT32) return card->major == 9 && can_float32(p);
+    if (card->major != 9 || !smelt_sdpa_same_sixteen_bits(p) || p->k_length == 0 || p->value_dim == 0)
+        return 0;
     if (kernel->head_dim < p->head_dim || kernel->value_dim < p->value_dim) return 0;
-    if (needs_general(p) && !kernel->general) return 0;
-    return can_copy(&p->k) && can_copy(&p->v) && (kernel->family == SMELT_SDPA_SPLIT || can_copy(&p->q));
+    if (smelt_sdpa_needs_general(p) && !kernel->general) return 0;
+    if (kernel->general > 1 && kernel->general != reads_ahead(p)) return 0;
+    return smelt_sdpa_can_copy(&p->k) && smelt_sdpa_can_copy(&p->v) &&
+           (kernel->family == SMELT_SDPA_SPLIT || smelt_sdpa_can_copy(&p->q));
 }
 
 /* Few queries, or so few tiles that most of the card would idle while keys are long. */
@@ -76,12 +112,15 @@ static int64_t cost(const smelt_sdpa_params *p, const struct smelt_sdpa_kernel *
 
 int smelt_sdpa_choose(const smelt_sdpa_params *p, const struct smelt_sdpa_card *card)
 {
-    const int general = needs_general(p), split = wants_split(p, card);
+    const int split = wants_split(p, card);
+    const int ahead = split ? 0 : reads_ahead(p), general = ahead ? ahead : smelt_sdpa_needs_general(p);
     int best = smelt_sdpa_kernel_count - 1;
     int64_t least = INT64_MAX;
     for (int i = 0; i < smelt_sdpa_kernel_count - 1; i++) {
         const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[i];
-        if (!smelt_sdpa_can(p, i, card) || kernel->general != general || kernel->cluster != 1) continue;
+        if (!smelt_sdpa_can(p, i, card)) continue;
+        if (kernel->family == SMELT_SDPA_FLOAT32) return i;
+        if (kernel->general != general || kernel->cluster != 1) continue;
         if ((kernel->family == SMELT_SDPA_SPLIT) != split) continue;
         const int64_t own = cost(p, kernel, card);
         if (own < least) best = i, least = own;
@@ -123,6 +162,7 @@ size_t smelt_sdpa_plan(smelt_sdpa_params *p, int index, const struct smelt_sdpa_
     const struct smelt_sdpa_kernel *kernel = &smelt_sdpa_kernels[index];
     p->splits = 1;
     p->persistent = 1;
+    p->mask_unit = kernel->general == 3 ? 1.4426950408889634f / p->scale_log2 : 0;
     /* tiles that differ in length are shared out evenly only over all heads at once */
     const int even = p->right >= SMELT_SDPA_FAR && p->left >= SMELT_SDPA_FAR;
     p->section = even ? heads_in_cache(p) : p->batch * p->heads_q;
@@ -131,7 +171,7 @@ size_t smelt_sdpa_plan(smelt_sdpa_params *p, int index, const struct smelt_sdpa_
         return 0;
     }
     const int rows = 64 * kernel->consumers * kernel->cluster;
-    if (kernel->family == SMELT_SDPA_FORWARD) {
+    if (kernel->family == SMELT_SDPA_FORWARD || kernel->family == SMELT_SDPA_FLOAT32) {
         p->m_tiles = (p->q_length + rows - 1) / rows;
         return 0;
     }

@@ -36,6 +36,16 @@ __device__ __forceinline__ bool tile_at(const smelt_sdpa_params &p, int pass, in
     return true;
 }
 
+/* The tile and head of a block: inside a section of heads the first tiles of all of them come first. */
+__device__ __forceinline__ void tile_in_section(int index, int tiles, int heads, int section, int *tile,
+                                                int *head)
+{
+    const int before = index / (section * tiles) * section, inside = index - before * tiles;
+    const int width = min(section, heads - before);
+    *tile = inside / width;
+    *head = before + inside - *tile * width;
+}
+
 /* Key j is visible to query i iff i + left <= j <= i + right and j < length. */
 struct Range {
     int left, right, length;

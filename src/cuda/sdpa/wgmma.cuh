@@ -73,7 +73,8 @@ template <int kN, class Element> struct Wgmma;
 #define SMELT_R13 "%104,%105,%106,%107,%108,%109,%110,%111"
 #define SMELT_R14 "%112,%113,%114,%115,%116,%117,%118,%119"
 #define SMELT_R15 "%120,%121,%122,%123,%124,%125,%126,%127"
-#define SMELT_L24  SMELT_R0 "," SMELT_R1 "," SMELT_R2
+#define SMELT_L16  SMELT_R0 "," SMELT_R1
+#define SMELT_L24  SMELT_L16 "," SMELT_R2
 #define SMELT_L32  SMELT_L24 "," SMELT_R3
 #define SMELT_L40  SMELT_L32 "," SMELT_R4
 #define SMELT_L48  SMELT_L40 "," SMELT_R5
@@ -86,7 +87,8 @@ template <int kN, class Element> struct Wgmma;
 #define SMELT_L128 SMELT_L96 "," SMELT_R12 "," SMELT_R13 "," SMELT_R14 "," SMELT_R15
 #define SMELT_O8(b) "+f"(d[b]), "+f"(d[b + 1]), "+f"(d[b + 2]), "+f"(d[b + 3]), \
                     "+f"(d[b + 4]), "+f"(d[b + 5]), "+f"(d[b + 6]), "+f"(d[b + 7])
-#define SMELT_O24  SMELT_O8(0), SMELT_O8(8), SMELT_O8(16)
+#define SMELT_O16  SMELT_O8(0), SMELT_O8(8)
+#define SMELT_O24  SMELT_O16, SMELT_O8(16)
 #define SMELT_O32  SMELT_O24, SMELT_O8(24)
 #define SMELT_O40  SMELT_O32, SMELT_O8(32)
 #define SMELT_O48  SMELT_O40, SMELT_O8(40)
@@ -123,6 +125,7 @@ template <> struct Wgmma<n, Element> {                                          
     SMELT_WGMMA(n, count, Bfloat, "bf16", __VA_ARGS__)    \
     SMELT_WGMMA(n, count, Half, "f16", __VA_ARGS__)
 
+SMELT_WGMMA_TYPES(32, 16, "%16", "%17", "%18", "%19", "%20", "%21")
 SMELT_WGMMA_TYPES(48, 24, "%24", "%25", "%26", "%27", "%28", "%29")
 SMELT_WGMMA_TYPES(64, 32, "%32", "%33", "%34", "%35", "%36", "%37")
 SMELT_WGMMA_TYPES(80, 40, "%40", "%41", "%42", "%43", "%44", "%45")

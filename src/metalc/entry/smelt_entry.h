@@ -16,6 +16,7 @@
 #define $max_total_threads_per_threadgroup(n) __attribute__((annotate("smelt.max_total_threads", n)))
 #define $required_threads_per_threadgroup(...)
 #define $function_constant(n)                = smelt::function_constant<n>::value
+#define $optional(...)                       __attribute__((annotate("optional", bool(__VA_ARGS__))))
 #define is_function_constant_defined(name)   smelt::$set_##name
 #define $groupmem                            __attribute__((annotate("threadgroup")))
 #define $buffer(n)                           __attribute__((annotate("buffer", n)))
@@ -53,13 +54,34 @@ __attribute__((nothrow, const)) unsigned __smelt_grid_position(unsigned axis);
 
 namespace smelt
 {
-/* Specialised by the compiler for every constant that the caller set; the others are zero. */
+/* Specialised by the compiler for every constant that the caller set; the others are zero while a text is only
+   looked at, and `missing` when a kernel is compiled: constants.c finds who still reads them. */
 struct zero {
     template <class T> constexpr operator T() const { return T(); }
 };
 template <int index> struct function_constant {
     static constexpr bool defined = false;
     static constexpr zero value{};
+};
+extern "C" unsigned __smelt_missing(int index);
+struct missing {
+    int index;
+    template <class T> operator T() const { return T(__smelt_missing(index)); }
+};
+template <int index, bool = function_constant<index>::defined> struct required {
+    static constexpr missing value{index};
+};
+template <int index> struct required<index, true> : function_constant<index> {
+};
+
+/* An argument that a function constant has switched off. */
+struct absent {
+    template <class T> operator T *() const { return nullptr; }
+    template <class T> operator T &() const
+    {
+        T *none = nullptr;
+        return *none;
+    }
 };
 
 /* An argument that converts to whatever pointer or reference the kernel declares. */
