@@ -20,6 +20,8 @@ from smelt.fast import sdpa as sdpa
 from smelt.fast import sdpa_merge as sdpa_merge
 from smelt.fast import swiglu as swiglu
 
+from smelt.metal import CompileError as CompileError
+
 __version__: str
 
 class UnsupportedError(NotImplementedError, ValueError): ...

@@ -71,6 +71,14 @@ smelt_status smelt_cuda_launch(const struct smelt_cuda_call *call, const struct 
                              call->operation, "launch");
 }
 
+int64_t smelt_cuda_most_blocks;
+
+int64_t smelt_cuda_blocks(int64_t blocks)
+{
+    if (smelt_cuda_most_blocks && blocks > smelt_cuda_most_blocks) blocks = smelt_cuda_most_blocks;
+    return blocks < INT_MAX ? blocks : INT_MAX;
+}
+
 /* The outer axes that launches go over. */
 static int folded(const struct smelt_loop *loop)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fibers: a stack and a switch. At a barrier a simdgroup hands over to the next; when all that still run have
-   come to it, the first goes on. One that has returned no longer counts. */
+/* Fibers: a stack and a switch. At a barrier a simdgroup hands over to the next in the ring of those that still
+   run; when all have come to it, the first goes on. One that has returned leaves the ring. */
 #include "metal/fiber.h"
 
 #include <pthread.h>
@@ -131,15 +131,18 @@ static void fiber_main(struct smelt_fiber *fiber)
 {
     struct smelt_worker *w = fiber->worker;
     w->function(&fiber->simdgroup);
-    fiber->done = true;
-    smelt_fiber_switch(&fiber->stack_pointer, w->scheduler);
+    struct smelt_fiber *next = fiber->next;
+    fiber->previous->next = next;
+    next->previous = fiber->previous;
+    smelt_fiber_switch(&fiber->stack_pointer, next == fiber ? w->scheduler : next->stack_pointer);
     __builtin_unreachable();
 }
 
 void smelt_kernel_barrier(struct smelt_simdgroup *simdgroup)
 {
     struct smelt_fiber *fiber = (struct smelt_fiber *)simdgroup;
-    if (fiber->stack_pointer) smelt_fiber_switch(&fiber->stack_pointer, fiber->worker->scheduler);
+    if (fiber->stack_pointer && fiber->next != fiber)
+        smelt_fiber_switch(&fiber->stack_pointer, fiber->next->stack_pointer);
 }
 
 static void prepare_stack(struct smelt_worker *w, unsigned index)
@@ -152,19 +155,16 @@ static void prepare_stack(struct smelt_worker *w, unsigned index)
     top[FRAME_ENTRY] = (void *)(intptr_t)&fiber_main;
     top[FRAME_RETURN] = (void *)(intptr_t)&smelt_fiber_begin;
     fiber->stack_pointer = top;
-    fiber->done = false;
 }
 
 void smelt_worker_run(struct smelt_worker *w, smelt_simdgroup_function *function, unsigned count)
 {
     w->function = function;
-    for (unsigned k = 0; k < count; k++) prepare_stack(w, k);
-    for (unsigned running = count; running;) {
-        for (unsigned k = 0; k < count; k++) {
-            if (w->fibers[k].done) continue;
-            smelt_fiber_switch(&w->scheduler, w->fibers[k].stack_pointer);
-            running -= w->fibers[k].done;
-        }
+    for (unsigned k = 0; k < count; k++) {
+        prepare_stack(w, k);
+        w->fibers[k].next = &w->fibers[(k + 1) % count];
+        w->fibers[k].previous = &w->fibers[(k + count - 1) % count];
     }
+    smelt_fiber_switch(&w->scheduler, w->fibers[0].stack_pointer);
     for (unsigned k = 0; k < count; k++) w->fibers[k].stack_pointer = NULL;
 }

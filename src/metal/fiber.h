@@ -13,8 +13,8 @@ struct smelt_worker; /* what a thread needs to run threadgroups: stacks and thre
 struct smelt_fiber {
     struct smelt_simdgroup simdgroup; /* first: a kernel knows its fiber by this address */
     struct smelt_worker *worker;
-    void *stack_pointer;
-    bool done;
+    void *stack_pointer; /* NULL: it runs on its caller's stack, alone */
+    struct smelt_fiber *next, *previous; /* the ring of those that still run */
 };
 
 /* One of this thread, grown to these sizes; NULL where memory is spent. It stays until the thread ends. */

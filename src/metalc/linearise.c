@@ -342,19 +342,31 @@ static void emit_both(struct engine *e, uint32_t index, LLVMBasicBlockRef exit)
     }
 }
 
-/* Whether anything depends on which lanes are active: a branch that parts them, or an access or a call with a
-   value that differs, other than the elements of a simdgroup_matrix and a thread's own variables. */
-static bool uses_masks(const struct engine *e)
+/* Neighbours in memory, on registers that have masks of their own: as fast with a mask as without. */
+static bool is_plain_access(const struct engine *e, LLVMValueRef i)
+{
+    bool store = LLVMGetInstructionOpcode(i) == LLVMStore;
+    LLVMTypeRef type = LLVMTypeOf(store ? LLVMGetOperand(i, 0) : i);
+    struct shape shape = shape_at(e, LLVMGetOperand(i, store), value_of(e, i)->block);
+    return e->lanes_per_register == 16 && !shape.conditional &&
+           (uint64_t)shape.stride == LLVMStoreSizeOfType(LLVMGetModuleDataLayout(e->module), type);
+}
+
+/* Whether a version without masks would be faster: there is a branch that parts lanes, or an access or a call
+   with a value that differs, other than neighbours in memory, the elements of a simdgroup_matrix and a thread's
+   own variables. */
+static bool suffers_from_masks(const struct engine *e)
 {
     if (e->parts) return true;
     for (uint32_t k = 0; k < e->value_count; k++) {
         LLVMValueRef i = e->values[k].source;
         LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
-        if (opcode != LLVMLoad && opcode != LLVMStore && opcode != LLVMAtomicRMW && opcode != LLVMCall)
-            continue;
-        bool harmless = opcode == LLVMCall
-                            ? is_matrix_call(i)
-                            : opcode != LLVMAtomicRMW && private_of(e, LLVMGetOperand(i, opcode == LLVMStore));
+        bool access = opcode == LLVMLoad || opcode == LLVMStore, harmless;
+        if (!access && opcode != LLVMAtomicRMW && opcode != LLVMCall) continue;
+        if (opcode == LLVMCall)
+            harmless = is_matrix_call(i) || LLVMGetIntrinsicID(LLVMGetCalledValue(i)) != 0;
+        else
+            harmless = access && (private_of(e, LLVMGetOperand(i, opcode == LLVMStore)) || is_plain_access(e, i));
         for (int n = 0; n < LLVMGetNumOperands(i) && !harmless; n++)
             if (shape_at(e, LLVMGetOperand(i, (unsigned)n), e->values[k].block).kind != SHAPE_UNIFORM)
                 return true;
@@ -365,7 +377,7 @@ static bool uses_masks(const struct engine *e)
 void engine_emit(struct engine *e)
 {
     for (uint32_t b = 0; b < e->block_count; b++) e->parts |= e->blocks[b].divergent;
-    e->has_full = e->value_count <= MOST_VALUES_TWICE && uses_masks(e);
+    e->has_full = e->value_count <= MOST_VALUES_TWICE && suffers_from_masks(e);
     LLVMBasicBlockRef exit = e->exit = new_block(e, "exit");
     e->deferred_words = e->block_count / 64 + 1;
     for (uint32_t b = 0; b < e->block_count; b++) {

@@ -56,7 +56,7 @@ static smelt_status launch(const struct smelt_cuda_call *call, const struct job 
     const int a_thread = vectors ? 1 + (work > (int64_t)call->device.multiprocessors * 4096) : 0;
     int64_t blocks = (work + SMELT_GLU_THREADS - 1) / SMELT_GLU_THREADS;
     if (a_thread == 2) blocks = (blocks + 1) / 2;
-    if (!vectors && blocks > INT32_MAX) blocks = INT32_MAX;
+    if (!vectors) blocks = smelt_cuda_blocks(blocks);
     const struct smelt_cuda_grid grid = {SMELT_IMAGE_glu_f32 + (unsigned)gate->dtype,
                                          names[job->gradient][3 * (int)job->activation + a_thread],
                                          blocks,
