@@ -2,9 +2,9 @@
 # The front door. Each target installs what it lacks (Debian and Ubuntu: apt-get, with sudo when you are not root) and
 # builds with CMake under build/.
 #   make         the library and the smelt command, in build/release
-#   make demo    the operations of one decoder layer: checked, timed, one table
+#   make demo    the operations of one decoder layer: checked, timed, one table; then three of them as Metal kernels
 #   make test    every test, of the Python package too; the last line counts them
-#   make test-cuda, make bench-cuda   attention on an NVIDIA card
+#   make test-cuda, make bench-cuda   the operations on an NVIDIA card
 #   make bench   every operation beside the machine's limits and the rivals; BENCH_OPTIONS="--quick glu" narrows it
 #   make test-python   the Python package alone, in build/python-venv; TORCH=1 with PyTorch and transformers too
 #   make wheel         a wheel in build/wheels that passes auditwheel
@@ -19,13 +19,17 @@ TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-r
 METAL_PACKAGES = lld-19 llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
-.PHONY: all demo test bench test-cuda bench-cuda test-python wheel clean
+.PHONY: metal-packages all demo test bench test-cuda bench-cuda test-python wheel clean
 all:
 	@scripts/need $(BUILD_PACKAGES)
 	@scripts/build $(BUILD) $(JOBS)
 
-demo: all
+# Without LLVM 19 the demo leaves the Metal kernels out and says so.
+demo: metal-packages all
 	@$(BUILD)/smelt demo
+
+metal-packages:
+	@scripts/need $(METAL_PACKAGES) || echo 'custom Metal kernels are left out' >&2
 
 test:
 	@scripts/need $(TEST_PACKAGES)
@@ -60,8 +64,9 @@ bench-cuda:
 	@cmake --preset cuda >/dev/null
 	@cmake --build --preset cuda --parallel $(JOBS)
 	@$(PYTHON) bench/cuda/attention_sweep.py build/cuda/tests/cuda/libattention_shim.so forward masks decode float32
+	@$(PYTHON) bench/cuda/rows_rivals.py build/cuda/libsmelt.so
 
-test-python: all
+test-python: metal-packages all
 	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
 	@JOBS=$(JOBS) scripts/test-python $(PYTHON) build/python-venv $(BUILD)
 

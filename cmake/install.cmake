@@ -21,7 +21,15 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/smelt.pc DESTINATION ${CMAKE_INSTALL_L
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
+# The compiler of custom kernels is a package of its own, as nothing else needs LLVM.
 set(CPACK_COMPONENTS_ALL runtime development tools)
+if(TARGET smelt-metalc)
+  list(APPEND CPACK_COMPONENTS_ALL compiler)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "smelt-metalc (= ${PROJECT_VERSION})")
+  set(CPACK_DEBIAN_COMPILER_PACKAGE_NAME smelt-metalc)
+  set(CPACK_DEBIAN_COMPILER_PACKAGE_SECTION devel)
+  set(CPACK_COMPONENT_COMPILER_DESCRIPTION "the compiler of custom Metal kernels")
+endif()
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)

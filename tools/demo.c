@@ -165,6 +165,7 @@ int command_demo(int argc, char **argv)
     demo_norms(&d, 1);
     demo_decode(&d);
     demo_feed_forward(&d, 1);
+    demo_metal(&d);
     bench_begin(&d.bench, "", "%s", "");
     progress_clear();
     printf("\n%d operations, %d failed\n", d.rows, d.failed);

@@ -59,6 +59,7 @@ void demo_norms(struct demo *d, int64_t tokens);
 void demo_feed_forward(struct demo *d, int64_t tokens);
 void demo_prefill(struct demo *d);
 void demo_decode(struct demo *d);
+void demo_metal(struct demo *d); /* the residual norms and the router once more, as Metal kernels */
 
 /* The layer. */
 enum {

@@ -112,7 +112,7 @@ def tag(r): return ("generic", "float32")[r.family - 2] if r.family > 1 else f"{
 only = [int(a[1:]) for a in sys.argv if a[:1] == "d" and a[1:].isdigit()]
 
 
-def compare(label, q, k, v, causal, work, mask=None, variants=({},), backends=("cudnn",), sweep=True, measure=None):
+def compare(label, q, k, v, causal, work, mask=None, variants=({},), backends=("cudnn",), sweep=True, measure=None, family=0):
     names = {"cudnn": SDPBackend.CUDNN_ATTENTION, "flash2": SDPBackend.FLASH_ATTENTION, "efficient": SDPBackend.EFFICIENT_ATTENTION}
     if only and q.shape[3] not in only: return
     gqa = q.shape[1] != k.shape[1]
@@ -122,7 +122,7 @@ def compare(label, q, k, v, causal, work, mask=None, variants=({},), backends=("
         try: reference = call()
         except Exception as error: notes.append(f"{name} failed {str(error)[:40]}"); continue
         calls.append(call); labels.append(name)
-    kernels = [-1] + [i for i, r in enumerate(rows) if sweep and r.family == 0 and (r.head_dim, r.value_dim) == (q.shape[3], v.shape[3]) and bool(r.general) == (mask is not None)]
+    kernels = [-1] + [i for i, r in enumerate(rows) if sweep and r.family == family and (r.head_dim, r.value_dim) == (q.shape[3], v.shape[3]) and bool(r.general) == (mask is not None)]
     for i in kernels:
         for variant in (variants if i >= 0 or not sweep else ({},)):
             out = torch.full((*q.shape[:3], v.shape[3]), float("nan"), device=dev, dtype=q.dtype)
@@ -232,7 +232,7 @@ if "decode" in sys.argv:
             q, k, v = tensors(B, 32, 1, 128, Hk=8, Sk=Sk)
             bytes_moved = 2 * k.numel() * 2
             splits = [dict(splits=s) for s in (4, 8, 16) if B == 1 and s * 128 <= Sk] if "variants" in sys.argv else []
-            compare(f"decode B{B} keys {Sk}", q, k, v, False, bytes_moved, variants=[{}] + splits, sweep=False, measure=graph_times)
+            compare(f"decode B{B} keys {Sk}", q, k, v, False, bytes_moved, variants=[{}] + splits, sweep="variants" in sys.argv, measure=graph_times, family=1)
             del q, k, v
 if "float32" in sys.argv:
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -2,8 +2,10 @@
 from typing import Any
 
 from smelt import fast as fast
+from smelt import metal as metal
 from smelt.fast import geglu as geglu
 from smelt.fast import layer_norm as layer_norm
+from smelt.fast import metal_kernel as metal_kernel
 from smelt.fast import moe_routing as moe_routing
 from smelt.fast import norm_add as norm_add
 from smelt.fast import residual_norm as residual_norm
@@ -18,8 +20,13 @@ from smelt.fast import sdpa as sdpa
 from smelt.fast import sdpa_merge as sdpa_merge
 from smelt.fast import swiglu as swiglu
 
+from smelt.metal import CompileError as CompileError
+
 __version__: str
 
 class UnsupportedError(NotImplementedError, ValueError): ...
+
+class CompileError(RuntimeError):
+    log: str
 
 def info() -> dict[str, Any]: ...

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The functions of ``mx.fast``, and their kin in EMLX and mlx-native, for arrays of any library.
 
-A page on each: ``docs/python``, and ``help(smelt.rms_norm)`` says the same. Common to all: inputs may have any strides; results are row-major
-and new, of the library of the first array, unless ``out=`` gives an array to write; ``stream`` is None, an integer CUDA
-stream or the array library's stream object. Bad values raise ValueError, things that are no arrays TypeError.
+A page on each: ``docs/python``, and ``help(smelt.rms_norm)`` says the same. Common to all: inputs may have any strides; results
+are row-major and new, of the library of the first array, unless ``out=`` gives an array to write; ``stream`` is None, an integer
+CUDA stream or the array library's stream object. Bad values raise ValueError, things that are no arrays TypeError.
 """
 
 from smelt._attention import (

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, overload
+
+from smelt.metal import Kernel, MathMode
 
 A = TypeVar("A")  # an array of any library with DLPack
 
@@ -148,3 +151,14 @@ def geglu(gate: A, up: A, *, approximate: bool = True, stream: Any = None, out: 
 def moe_routing(
     logits: A, top_k: int, per_expert_scale: A | None = None, *, renormalize: bool = True, stream: Any = None
 ) -> tuple[A, A]: ...
+def metal_kernel(
+    name: str,
+    input_names: Iterable[str],
+    output_names: Iterable[str],
+    source: str,
+    header: str = "",
+    ensure_row_contiguous: bool = True,
+    atomic_outputs: bool = False,
+    math_mode: MathMode | None = None,
+    compile_options: Mapping[str, str] | None = None,
+) -> Kernel: ...

@@ -11,6 +11,7 @@ import operator
 import os
 import struct
 import sys
+from typing import NamedTuple
 
 from smelt import _smelt
 from smelt._smelt import CompileError
@@ -282,18 +283,16 @@ def metal_kernel(
     return _Kernel(handle, name, len(inputs), len(outputs))
 
 
-class Binding(tuple):
-    """One argument of a kernel: ``kind`` ("buffer" or "threadgroup"), ``index``, ``name``, ``type``, ``writable``,
-    ``is_reference`` (one element rather than an array) and ``element_size`` in bytes."""
+class Binding(NamedTuple):
+    """One argument of a kernel; `kind` is "buffer" or "threadgroup", `is_reference` one element rather than an array."""
 
-    __slots__ = ()
-    _fields = ("kind", "index", "name", "type", "writable", "is_reference", "element_size")
-    kind, index, name, type, writable, is_reference, element_size = (
-        property(operator.itemgetter(position)) for position in range(len(_fields))
-    )
-
-    def __repr__(self):
-        return f"Binding({', '.join(f'{field}={value!r}' for field, value in zip(self._fields, self))})"
+    kind: str
+    index: int
+    name: str
+    type: str
+    writable: bool
+    is_reference: bool
+    element_size: int  # bytes
 
 
 def _definitions(defines):
@@ -408,7 +407,7 @@ class Function:
         self._handle, self.name = handle, name
         rows, self.threadgroup_memory = _smelt.metal_reflect(handle)
         self.bindings = [
-            Binding(("threadgroup" if row[0] else "buffer", *row[1:4], bool(row[4]), bool(row[5]), row[6])) for row in rows
+            Binding("threadgroup" if row[0] else "buffer", *row[1:4], bool(row[4]), bool(row[5]), row[6]) for row in rows
         ]
         self._writable = {b.index for b in self.bindings if b.kind == "buffer" and b.writable}
 

@@ -32,12 +32,31 @@ def _differentiable(inputs, forward, backward):
 
     @function.vjp
     def function_vjp(values, cotangents, results):
-        values = everywhere(values)
-        gradients = backward(values, results, cotangents)
-        kept = tuple(mx.zeros_like(values[i]) if gradients[i] is None else gradients[i] for i in present)
+        kept = _once(lambda values, results, cotangents: finish(everywhere(values), results, cotangents))(
+            values, results, cotangents
+        )
         return kept if len(present) > 1 else kept[0]
 
+    @function.jvp
+    def function_jvp(values, tangents):
+        raise NotImplementedError("smelt: forward-mode derivatives are not implemented")
+
+    def finish(values, results, cotangents):
+        gradients = backward(values, results, cotangents)
+        return tuple(mx.zeros_like(values[i]) if gradients[i] is None else gradients[i] for i in present)
+
     return function(*[inputs[i] for i in present])
+
+
+def _once(backward):
+    """The gradient as a function that has none: zeros, which MLX would take, would be wrong."""
+    gradient = mx.custom_function(backward)
+
+    @gradient.vjp
+    def gradient_vjp(values, cotangents, results):
+        raise NotImplementedError("smelt: gradients of gradients are not implemented")
+
+    return gradient
 
 
 def _wanted(inputs):

@@ -147,21 +147,19 @@ FUNCTION(metal_kernel_launch)
     smelt_kernel *kernel = handle_of(arguments[0], kernel_name);
     struct launch *l = kernel ? malloc(sizeof *l) : NULL;
     if (!l) return kernel ? PyErr_NoMemory() : NULL;
-    call_init(&l->call);
+    call_init(&l->call, arguments[10]);
     l->launch = (struct smelt_kernel_launch)SMELT_KERNEL_LAUNCH_INIT;
     l->launch.inputs = l->inputs, l->launch.outputs = l->outputs, l->launch.template_arguments = l->templates;
     l->failed = false;
-    struct reader r = {.arguments = arguments + 10, .left = 1};
-    read_stream(&r, &stream);
     l->launch.verbose = PyObject_IsTrue(arguments[9]);
     if (arguments[8] != Py_None) {
         l->init_value = (float)PyFloat_AsDouble(arguments[8]);
         l->launch.init_value = &l->init_value;
     }
-    if (!r.failed && !PyErr_Occurred() && words_of(l->launch.grid, arguments[5], "metal_kernel: grid") &&
+    if (!PyErr_Occurred() && words_of(l->launch.grid, arguments[5], "metal_kernel: grid") &&
         words_of(l->launch.threadgroup, arguments[6], "metal_kernel: threadgroup") &&
         read_templates(l, arguments[7]) && read_inputs(l, arguments[1], arguments[2]) &&
-        make_outputs(l, arguments[3], arguments[4])) {
+        make_outputs(l, arguments[3], arguments[4]) && set_stream(&l->call, &stream)) {
         smelt_status status;
         Py_BEGIN_ALLOW_THREADS status = smelt_kernel_launch(kernel, &l->launch, &stream);
         Py_END_ALLOW_THREADS result = status == SMELT_OK ? take_outputs(l) : raise_status(status);

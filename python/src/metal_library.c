@@ -175,16 +175,15 @@ FUNCTION(metal_dispatch)
     smelt_metal_function *function = handle_of(arguments[0], function_name);
     struct dispatch *d = function ? malloc(sizeof *d) : NULL;
     if (!d) return function ? PyErr_NoMemory() : NULL;
-    call_init(&d->call);
+    call_init(&d->call, arguments[7]);
     d->launch = (smelt_metal_launch)SMELT_METAL_LAUNCH_INIT;
     d->launch.buffers = d->buffers, d->launch.bytes = d->bytes, d->launch.threadgroup_memory = d->memory;
     d->launch.grid_in_threadgroups = PyObject_IsTrue(arguments[6]);
     d->failed = false;
-    struct reader r = {.arguments = arguments + 7, .left = 1};
-    read_stream(&r, &stream);
-    if (!r.failed && words_of(d->launch.grid, arguments[4], "metal function: grid") &&
+    if (words_of(d->launch.grid, arguments[4], "metal function: grid") &&
         words_of(d->launch.threadgroup, arguments[5], "metal function: threadgroup") &&
-        read_rest(d, arguments[2], arguments[3]) && read_buffers(d, arguments[1])) {
+        read_rest(d, arguments[2], arguments[3]) && read_buffers(d, arguments[1]) &&
+        set_stream(&d->call, &stream)) {
         smelt_status status;
         Py_BEGIN_ALLOW_THREADS status = smelt_metal_dispatch(function, &d->launch, &stream);
         Py_END_ALLOW_THREADS done = status == SMELT_OK;

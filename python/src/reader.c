@@ -106,8 +106,13 @@ void read_stream(struct reader *r, smelt_stream *stream)
         stream->parallel_for = run_nothing;
         return;
     }
-    if (r->call.count && r->call.array[0].tensor.device.device_type == kDLCUDA)
-        r->failed = !call_stream(&r->call, r->call.array[0].tensor.device, &stream->cuda_stream);
+    r->failed = !set_stream(&r->call, stream);
+}
+
+bool set_stream(const struct call *call, smelt_stream *stream)
+{
+    if (!call->count || call->array[0].tensor.device.device_type != kDLCUDA) return true;
+    return call_stream(call, call->array[0].tensor.device, &stream->cuda_stream);
 }
 
 smelt_norm_options read_norm_options(struct reader *r)

@@ -27,6 +27,7 @@ float read_number_or_nan(struct reader *r, const char *name); /* None gives NAN 
 int64_t read_integer(struct reader *r, const char *name);
 int32_t read_small(struct reader *r, const char *name);
 void read_stream(struct reader *r, smelt_stream *stream);
+bool set_stream(const struct call *call, smelt_stream *stream); /* where the arrays are on a CUDA device */
 smelt_norm_options read_norm_options(struct reader *r);
 smelt_rope_options read_rope_options(struct reader *r);
 smelt_sdpa_options read_sdpa_options(struct reader *r);

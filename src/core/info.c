@@ -10,6 +10,9 @@
 
 #include "core/cpu.h"
 #include "core/parallel.h"
+#ifdef SMELT_CUDA
+#    include "cuda/device.h"
+#endif
 #include "metal/process.h"
 
 #if defined(__x86_64__)
@@ -92,6 +95,31 @@ static void add_caches(struct text *text)
     add(text, "\"streaming_above\": %lld}", (long long)smelt_last_level_cache_bytes());
 }
 
+/* "cuda" is a back end where there is a card to run on. */
+static void add_back_ends(struct text *text)
+{
+    const char *cuda = "";
+#ifdef SMELT_CUDA
+    if (smelt_cuda_count()) cuda = ", \"cuda\"";
+#endif
+    add(text, "\"back_ends\": [\"cpu\"%s], ", cuda);
+}
+
+static void add_devices(struct text *text)
+{
+    add(text, ", \"devices\": [");
+#ifdef SMELT_CUDA
+    const int count = smelt_cuda_count();
+    for (int i = 0; i < count; i++) {
+        char name[192];
+        smelt_cuda_describe(i, name, sizeof name);
+        add(text, "%s", i ? ", " : "");
+        add_string(text, name);
+    }
+#endif
+    add(text, "], ");
+}
+
 static void add_isa(struct text *text)
 {
     add(text, "\"isa\": {\"found\": \"%s\", \"used\": \"%s\"}", smelt_isa_name(smelt_isa_found()),
@@ -133,13 +161,14 @@ smelt_status smelt_info(char *json, size_t capacity, size_t *needed)
                           capacity);
     char kept[8192];
     struct text text = {kept, sizeof kept, 0};
-    add(&text, "{\"version\": \"%s\", \"back_ends\": [\"cpu\"], ", smelt_version());
+    add(&text, "{\"version\": \"%s\", ", smelt_version());
+    add_back_ends(&text);
     add_processor(&text);
     add(&text, ", ");
     add_isa(&text);
     add(&text, ", \"cores\": %d, \"threads\": %d, ", smelt_core_count(), run.slots);
     add_caches(&text);
-    add(&text, ", \"devices\": [], ");
+    add_devices(&text);
     add_cache_directory(&text);
     add_compiler(&text);
     add_build(&text);

@@ -197,11 +197,10 @@ __device__ __forceinline__ void locate(const smelt_walk &walk, int64_t row, int6
 #pragma unroll 1
     for (int i = walk.axes - 1; i >= 0; i--) {
         int64_t index = row;
-        if (i > 0) {
-            const int64_t rest = walk.narrow
-                                     ? static_cast<uint32_t>(row) / static_cast<uint32_t>(walk.shape[i])
-                                     : row / walk.shape[i];
-            index = row - rest * walk.shape[i], row = rest;
+        if (i > 0) { /* fewer than 2^31 rows, where there are several axes */
+            const uint32_t size = static_cast<uint32_t>(walk.shape[i]),
+                           rest = static_cast<uint32_t>(row) / size;
+            index = static_cast<uint32_t>(row) - rest * size, row = rest;
         }
 #pragma unroll
         for (int t = 0; t < kTensors; t++) at[t] += index * walk.stride[t][i];

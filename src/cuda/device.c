@@ -3,6 +3,7 @@
 #include "device.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 enum { kDevices = 64 };
 
@@ -106,4 +107,24 @@ smelt_status smelt_cuda_leave(struct smelt_cuda_device *device, smelt_status sta
     if (device->pushed) device->driver->CtxPopCurrent(&popped);
     device->pushed = false;
     return status;
+}
+
+int smelt_cuda_count(void)
+{
+    const struct smelt_cuda_driver *cuda = smelt_cuda_driver();
+    int count = 0;
+    return cuda && cuda->DeviceGetCount(&count) == CUDA_SUCCESS ? count : 0;
+}
+
+void smelt_cuda_describe(int index, char *text, size_t size)
+{
+    const struct smelt_cuda_driver *cuda = smelt_cuda_driver();
+    char name[128] = "";
+    CUdevice device;
+    int major = 0, minor = 0;
+    text[0] = 0;
+    if (!cuda || cuda->DeviceGet(&device, index) || cuda->DeviceGetName(name, sizeof name, device)) return;
+    cuda->DeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
+    cuda->DeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+    snprintf(text, size, "%s (compute capability %d.%d)", name, major, minor);
 }

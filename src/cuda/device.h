@@ -19,6 +19,10 @@ smelt_status smelt_cuda_enter(struct smelt_cuda_device *device, const struct sme
 /* Restores the caller's context. Returns `status`. */
 smelt_status smelt_cuda_leave(struct smelt_cuda_device *device, smelt_status status);
 
+/* Cards that a driver lists, 0 without one; the name and compute capability of one, "" where it has none. */
+int smelt_cuda_count(void);
+void smelt_cuda_describe(int index, char *text, size_t size);
+
 /* SMELT_OK, or the status and sentence of a driver error. */
 smelt_status smelt_cuda_status(CUresult result, const char *operation, const char *what);
 

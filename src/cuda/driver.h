@@ -11,6 +11,8 @@
     X(Init, "cuInit", (unsigned))                                                                            \
     X(GetErrorName, "cuGetErrorName", (CUresult, const char **))                                             \
     X(DeviceGet, "cuDeviceGet", (CUdevice *, int))                                                           \
+    X(DeviceGetCount, "cuDeviceGetCount", (int *))                                                           \
+    X(DeviceGetName, "cuDeviceGetName", (char *, int, CUdevice))                                             \
     X(DeviceGetAttribute, "cuDeviceGetAttribute", (int *, CUdevice_attribute, CUdevice))                     \
     X(DevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext *, CUdevice))                           \
     X(CtxSetCurrent, "cuCtxSetCurrent", (CUcontext))                                                         \

@@ -71,9 +71,22 @@ smelt_status smelt_cuda_launch(const struct smelt_cuda_call *call, const struct 
                              call->operation, "launch");
 }
 
+int64_t smelt_cuda_most_blocks;
+
+int64_t smelt_cuda_blocks(int64_t blocks)
+{
+    if (smelt_cuda_most_blocks && blocks > smelt_cuda_most_blocks) blocks = smelt_cuda_most_blocks;
+    return blocks < INT_MAX ? blocks : INT_MAX;
+}
+
+/* The outer axes that launches go over. */
 static int folded(const struct smelt_loop *loop)
 {
-    return loop->axes > SMELT_WALK_AXES ? loop->axes - SMELT_WALK_AXES : 0;
+    int outer = loop->axes > SMELT_WALK_AXES ? loop->axes - SMELT_WALK_AXES : 0;
+    int64_t rows = 1;
+    for (int i = outer; i < loop->axes; i++) rows *= loop->shape[i];
+    while (outer < loop->axes - 1 && rows > INT32_MAX) rows /= loop->shape[outer++];
+    return outer;
 }
 
 int64_t smelt_walk_begin(smelt_walk *walk, const struct smelt_loop *loop)
@@ -87,7 +100,6 @@ int64_t smelt_walk_begin(smelt_walk *walk, const struct smelt_loop *loop)
         for (int t = 0; t < loop->tensors && t < SMELT_WALK_TENSORS; t++)
             walk->stride[t][i - outer] = loop->stride[t][i];
     }
-    walk->narrow = walk->rows <= INT32_MAX;
     return launches;
 }
 

@@ -49,6 +49,11 @@ bool smelt_walk_aligned(const struct smelt_loop *loop, int tensor, const struct 
 /* Bytes between elements of the last axis; those of one element where it has no other. */
 int64_t smelt_view_step(const struct smelt_view *view);
 
+/* At most so many blocks of a kernel that goes over its rows in a loop, and never more than a grid can have.
+ * Tests set smelt_cuda_most_blocks, so that few rows are enough for many turns; 0: no limit. */
+extern int64_t smelt_cuda_most_blocks;
+int64_t smelt_cuda_blocks(int64_t blocks);
+
 /* An output this large is written past the cache. */
 bool smelt_cuda_streams(const struct smelt_cuda_call *call, int64_t bytes);
 

@@ -84,9 +84,10 @@ __device__ __forceinline__ void begin_team(const Team &team, Exchange (&shared)[
         return;
     }
 #endif
+    const int warps = team.lanes / 32, index = threadIdx.x;
+    if (index < warps || index >= (warps + 3) / 4 * 4) return;
     for (int i = 0; i < 2; i++)
-        for (int w = threadIdx.x; w < kMostSums * kMostWarps; w += blockDim.x) (&shared[i].of[0][0])[w] = 0;
-    __syncthreads();
+        for (int k = 0; k < kMostSums; k++) shared[i].of[k][index] = 0;
 }
 
 /* The sums of each warp to every block of the cluster; returns when those of all have come here. */

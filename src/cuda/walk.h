@@ -14,8 +14,7 @@ typedef struct smelt_walk {
     int64_t rows;
     int64_t shape[SMELT_WALK_AXES];                      /* outermost first */
     int64_t stride[SMELT_WALK_TENSORS][SMELT_WALK_AXES]; /* bytes */
-    int32_t axes;                                        /* 1 or more */
-    int32_t narrow;                                      /* fewer than 2^31 rows: 32-bit division */
+    int32_t axes; /* 1 or more; with several there are fewer than 2^31 rows */
 } smelt_walk;
 
 #endif

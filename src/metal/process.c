@@ -55,6 +55,7 @@ static void find_compiler(char path[4096])
                                          "../libexec/smelt/smelt-metalc",
                                          "src/metalc/smelt-metalc",
                                          "../src/metalc/smelt-metalc",
+                                         "../../src/metalc/smelt-metalc",
                                          "/usr/local/lib/smelt/smelt-metalc",
                                          "/usr/lib/smelt/smelt-metalc",
                                          NULL};

@@ -9,7 +9,7 @@
 static const char *const operations[] = {
     "rms_norm",      "rms_norm_vjp",      "layer_norm", "layer_norm_vjp", "norm_add", "norm_add_vjp",
     "residual_norm", "residual_norm_vjp", "glu",        "glu_vjp",        "rope",     "rope_vjp",
-    "moe_routing",   "moe_routing_vjp",   "sdpa_merge"};
+    "moe_routing",   "moe_routing_vjp",   "sdpa_merge", "sdpa",           "sdpa_vjp"};
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
 static void report(const struct check *c, bool passed)

@@ -2,7 +2,8 @@
 /* The calls of tests/check with device tensors: the whole allocation of each tensor goes to the device and
  * comes back, so that the harness sees what was written beside the elements, and to inputs. Calls take turns
  * at the default stream, a stream of their own with and without a workspace, and a CUDA graph, which is
- * replayed twice: the second time must give the same bits. */
+ * replayed twice: the second time must give the same bits. Every third call has very few blocks, each of
+ * which then goes over many rows, and norms take turns at the vectors of a thread and at clusters. */
 #define SMELT_ON_DEVICE
 #include "on_device.h"
 
@@ -11,6 +12,7 @@
 
 #include "../check/check.h"
 #include "capture.h"
+#include "cuda/norm/norm.h"
 
 enum { ARENA = 512 << 20, WORKSPACE = 64 << 20, MOST = 24 };
 enum way { DEFAULT_STREAM, OWN_STREAM, WITH_WORKSPACE, GRAPH, WAYS };
@@ -34,6 +36,9 @@ static void begin(smelt_stream *run)
         stream = capture_stream();
     }
     count = 0, used = 0;
+    smelt_cuda_most_blocks = calls % 3 ? 0 : 1 + calls % 2;
+    smelt_norm_tuning = (struct smelt_norm_tuning){.vectors = calls % 5 < 2 ? 1 + (int)(calls % 5) : 0,
+                                                   .cluster = calls % 7 ? 0 : 2};
     *run = (smelt_stream)SMELT_STREAM_INIT;
     const enum way way = calls % WAYS;
     if (way != DEFAULT_STREAM) run->cuda_stream = stream;
@@ -236,6 +241,40 @@ smelt_status device_moe_routing_vjp(DLTensor *dlogits, DLTensor *dscale, const D
     MOVE(dlogits, dscale, logits, scale, ids, dweights);
     return end(smelt_moe_routing_vjp(move(dlogits), move(dscale), move(logits), move(scale), move(ids),
                                      move(dweights), options, &run));
+}
+
+/* The options with their tensors on the device; after the tensors have been moved. */
+static smelt_sdpa_options sdpa_options(const smelt_sdpa_options *options)
+{
+    smelt_sdpa_options copy = *options;
+    copy.mask = move(options->mask), copy.key_mask = move(options->key_mask);
+    copy.sinks = move(options->sinks);
+    copy.kv_lengths = move(options->kv_lengths), copy.kv_offsets = move(options->kv_offsets);
+    return copy;
+}
+
+smelt_status device_sdpa(DLTensor *out, DLTensor *lse, const DLTensor *q, const DLTensor *k,
+                         const DLTensor *v, const smelt_sdpa_options *options, const smelt_stream *ignored)
+{
+    static const smelt_sdpa_options defaults = SMELT_SDPA_OPTIONS_INIT;
+    const smelt_sdpa_options *o = options ? options : &defaults;
+    MOVE(out, lse, q, k, v, o->mask, o->key_mask, o->sinks, o->kv_lengths, o->kv_offsets);
+    const smelt_sdpa_options copy = sdpa_options(o);
+    return end(smelt_sdpa(move(out), move(lse), move(q), move(k), move(v), &copy, &run));
+}
+
+smelt_status device_sdpa_vjp(DLTensor *dq, DLTensor *dk, DLTensor *dv, DLTensor *dmask, DLTensor *dsinks,
+                             const DLTensor *q, const DLTensor *k, const DLTensor *v, const DLTensor *out,
+                             const DLTensor *lse, const DLTensor *dout, const DLTensor *dlse,
+                             const smelt_sdpa_options *options, const smelt_stream *ignored)
+{
+    static const smelt_sdpa_options defaults = SMELT_SDPA_OPTIONS_INIT;
+    const smelt_sdpa_options *o = options ? options : &defaults;
+    MOVE(dq, dk, dv, dmask, dsinks, q, k, v, out, lse, dout, dlse, o->mask, o->key_mask, o->sinks,
+         o->kv_lengths, o->kv_offsets);
+    const smelt_sdpa_options copy = sdpa_options(o);
+    return end(smelt_sdpa_vjp(move(dq), move(dk), move(dv), move(dmask), move(dsinks), move(q), move(k),
+                              move(v), move(out), move(lse), move(dout), move(dlse), &copy, &run));
 }
 
 smelt_status device_sdpa_merge(DLTensor *out, DLTensor *lse, const DLTensor *outs, const DLTensor *lses,

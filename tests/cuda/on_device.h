@@ -23,6 +23,8 @@
 #    define smelt_glu_vjp           device_glu_vjp
 #    define smelt_moe_routing       device_moe_routing
 #    define smelt_moe_routing_vjp   device_moe_routing_vjp
+#    define smelt_sdpa              device_sdpa
+#    define smelt_sdpa_vjp          device_sdpa_vjp
 #    define smelt_sdpa_merge        device_sdpa_merge
 #endif
 
@@ -56,6 +58,12 @@ smelt_status device_moe_routing(DLTensor *, DLTensor *, const DLTensor *, const 
 smelt_status device_moe_routing_vjp(DLTensor *, DLTensor *, const DLTensor *, const DLTensor *,
                                     const DLTensor *, const DLTensor *, const smelt_moe_options *,
                                     const smelt_stream *);
+smelt_status device_sdpa(DLTensor *, DLTensor *, const DLTensor *, const DLTensor *, const DLTensor *,
+                         const smelt_sdpa_options *, const smelt_stream *);
+smelt_status device_sdpa_vjp(DLTensor *, DLTensor *, DLTensor *, DLTensor *, DLTensor *, const DLTensor *,
+                             const DLTensor *, const DLTensor *, const DLTensor *, const DLTensor *,
+                             const DLTensor *, const DLTensor *, const smelt_sdpa_options *,
+                             const smelt_stream *);
 smelt_status device_sdpa_merge(DLTensor *, DLTensor *, const DLTensor *, const DLTensor *,
                                const smelt_stream *);
 

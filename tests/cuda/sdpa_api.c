@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* smelt_sdpa with device tensors: against the reference, inside a CUDA graph, with the caller's workspace,
- * and the errors of wrong memory. */
+/* smelt_sdpa (and its gradient) with device tensors: against the reference, inside a CUDA graph, with the
+ * caller's workspace, and the errors of wrong memory. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -102,9 +102,9 @@ static any_function symbol(const char *name)
     return function;
 }
 
-/* Captures one call, clears the output, replays. */
-static void check_graph(struct pair *out, struct pair *q, struct pair *k, struct pair *v, int bfloat,
-                        double limit)
+/* Captures work of `issue`, and replays it twice. */
+static void capture(smelt_status (*issue)(void *argument, const smelt_stream *stream), void *argument,
+                    void (*spoil)(void *argument))
 {
     CUstream stream;
     CUgraph graph;
@@ -114,17 +114,97 @@ static void check_graph(struct pair *out, struct pair *q, struct pair *k, struct
                  "capture");
     smelt_stream run = SMELT_STREAM_INIT;
     run.cuda_stream = stream;
-    expect(smelt_sdpa(&out->device, NULL, &q->device, &k->device, &v->device, NULL, &run) == SMELT_OK,
-           "captured call");
+    expect(issue(argument, &run) == SMELT_OK, "captured call");
     device_check(((end_function)symbol("cuStreamEndCapture"))(stream, &graph), "end of capture");
     device_check(((instantiate_function)symbol("cuGraphInstantiateWithFlags"))(&executable, graph, 0),
                  "graph");
-    device_fill(out->device.data, 0xFF, 64);
+    spoil(argument);
     device_wait();
     for (int i = 0; i < 2; i++)
         device_check(((graph_function)symbol("cuGraphLaunch"))(executable, stream), "replay");
     device_wait();
+}
+
+struct forward {
+    struct pair *out, *q, *k, *v;
+};
+
+static smelt_status issue_forward(void *argument, const smelt_stream *stream)
+{
+    const struct forward *f = argument;
+    return smelt_sdpa(&f->out->device, NULL, &f->q->device, &f->k->device, &f->v->device, NULL, stream);
+}
+
+static void spoil_forward(void *argument)
+{
+    device_fill(((const struct forward *)argument)->out->device.data, 0xFF, 64);
+}
+
+/* One call, captured and replayed. */
+static void check_graph(struct pair *out, struct pair *q, struct pair *k, struct pair *v, int bfloat,
+                        double limit)
+{
+    struct forward forward = {out, q, k, v};
+    capture(issue_forward, &forward, spoil_forward);
     expect(worst(out, bfloat) <= limit, "replayed graph");
+}
+
+enum { kQ, kK, kV, kOut, kDout, kDq, kDk, kDv, kTensors };
+
+struct backward {
+    struct pair pairs[kTensors];
+    DLTensor lse;
+};
+
+static smelt_status issue_backward(void *argument, const smelt_stream *stream)
+{
+    struct backward *b = argument;
+    struct pair *p = b->pairs;
+    return smelt_sdpa_vjp(&p[kDq].device, &p[kDk].device, &p[kDv].device, NULL, NULL, &p[kQ].device,
+                          &p[kK].device, &p[kV].device, &p[kOut].device, &b->lse, &p[kDout].device, NULL,
+                          NULL, stream);
+}
+
+static void spoil_backward(void *argument)
+{
+    struct backward *b = argument;
+    for (int i = kDq; i < kTensors; i++) device_fill(b->pairs[i].device.data, 0xFF, 64);
+}
+
+/* The gradient, captured before its kernels were ever loaded, and then called. */
+static void check_gradient(int bfloat)
+{
+    struct backward b;
+    int64_t shape[3] = {kBatch, kHeads, 200};
+    for (int i = 0; i < kTensors; i++) {
+        const int keys = i == kK || i == kV || i == kDk || i == kDv;
+        make(&b.pairs[i], keys ? kHeadsKv : kHeads, keys ? 300 : 200, 128);
+        if (bfloat) to_bfloat(&b.pairs[i]);
+    }
+    b.lse = (DLTensor){.data = device_alloc(sizeof(float) * kBatch * kHeads * 200),
+                       .device = {kDLCUDA, 0},
+                       .ndim = 3,
+                       .dtype = {kDLFloat, 32, 1},
+                       .shape = shape};
+    expect(smelt_sdpa(&b.pairs[kOut].device, &b.lse, &b.pairs[kQ].device, &b.pairs[kK].device,
+                      &b.pairs[kV].device, NULL, NULL) == SMELT_OK,
+           "forward");
+    capture(issue_backward, &b, spoil_backward);
+    for (int i = kDq; i < kTensors; i++) { /* the replay's bits are the reference of the call */
+        const size_t count = (size_t)(kBatch * b.pairs[i].shape[1] * b.pairs[i].shape[2] * 128);
+        uint16_t *bits = malloc(4 * count);
+        device_download(bits, b.pairs[i].device.data, (bfloat ? 2 : 4) * count);
+        for (size_t j = 0; j < count; j++)
+            b.pairs[i].host[j] =
+                bfloat ? float_from_bits(bits[j], 1) : ((const float *)(const void *)bits)[j];
+        free(bits);
+    }
+    spoil_backward(&b);
+    expect(issue_backward(&b, NULL) == SMELT_OK, "gradient");
+    device_wait();
+    for (int i = kDq; i < kTensors; i++) expect(worst(&b.pairs[i], bfloat) == 0, "gradient and its replay");
+    for (int i = 0; i < kTensors; i++) drop(&b.pairs[i]);
+    device_free(b.lse.data);
 }
 
 static void check_shape(int64_t q_length, int64_t k_length, int64_t dim, int bfloat)
@@ -173,6 +253,8 @@ static void check_shape(int64_t q_length, int64_t k_length, int64_t dim, int bfl
 int main(void)
 {
     device_start();
+    check_gradient(1);
+    check_gradient(0);
     check_shape(300, 500, 128, 1);
     check_shape(1, 3000, 128, 1);
     check_shape(77, 90, 64, 0);

@@ -337,6 +337,20 @@ def test_gradients_of_attention():
     assert all(worst(x, y) < 1e-5 for x, y in zip(a, b))
 
 
+def test_derivatives_that_there_are_not():
+    x = mx.random.normal((2, 8))
+    norm = lambda x: fast.rms_norm(x, None, 1e-5)  # noqa: E731
+    first = mx.grad(lambda x: norm(x).square().sum())
+    for call in (
+        lambda: mx.jvp(norm, [x], [x]),
+        lambda: mx.grad(lambda x: first(x).square().sum())(x),
+        lambda: mx.vmap(norm)(x[None]),
+        lambda: mx.compile(norm)(x),
+    ):
+        with pytest.raises((NotImplementedError, ValueError)):
+            mx.eval(call())
+
+
 def test_within_a_custom_function():
     """The way of those who bring a gradient of their own."""
 

@@ -14,6 +14,12 @@ VEC vf tanh_argument(vf g)
     vf slope = vec_fma(vec_mul(g, g), vec_set(0x1.2444f2p-4f), vec_set(0x1.988454p+0f));
     return vec_mul(g, slope);
 }
+/* Its derivative. Beyond 30 it is multiplied by 0: the bound only keeps the square finite. */
+VEC vf tanh_slope(vf g)
+{
+    vf near = vec_max(vec_set(-30.0f), vec_min(vec_set(30.0f), g));
+    return vec_fma(vec_mul(near, near), vec_set(0x1.b6676cp-3f), vec_set(0x1.988454p+0f));
+}
 
 #ifdef VEC_HAS_SCALE
 /* log2 of (1 - Phi(g)) / Phi(g), where Phi is the integral of the normal distribution: an odd function, to
@@ -42,13 +48,39 @@ VEC vf normal_odds(enum smelt_dtype t, vf g)
     return vec_mul(g, p);
 }
 
+/* tanh_argument() times -log2 e. */
+VEC vf tanh_argument_16(vf g)
+{
+    vf slope = vec_fma(vec_mul(g, g), vec_set(-0x1.a5a7dp-4f), vec_set(-0x1.26aec2p+1f));
+    return vec_mul(g, slope);
+}
+
 /* gate_factor() for results that are rounded to 16 bits: as far as the rounding hides it. */
 VEC vf gate_factor_16(smelt_activation activation, enum smelt_dtype t, vf g)
 {
     if (activation == SMELT_GELU) return vec_sigmoid_16(t, normal_odds(t, g));
     if (activation == SMELT_SILU) return vec_sigmoid_16(t, vec_mul(g, vec_set(-0x1.715476p+0f)));
-    vf slope = vec_fma(vec_mul(g, g), vec_set(-0x1.a5a7dp-4f), vec_set(-0x1.26aec2p+1f)); /* times -log2 e */
-    return vec_sigmoid_16(t, vec_mul(g, slope));
+    return vec_sigmoid_16(t, tanh_argument_16(g));
+}
+
+/* gate_derivative() likewise. */
+VEC vf gate_derivative_16(smelt_activation activation, enum smelt_dtype t, vf g, vf *derivative)
+{
+    vf factor, rest;
+    if (activation == SMELT_GELU) { /* the density is exp(-g^2 / 2) / sqrt(2 pi) */
+        vf density = vec_exp2_16(t, vec_mul(vec_mul(g, g), vec_set(-0x1.715476p-1f)));
+        factor = vec_sigmoid_16(t, normal_odds(t, g));
+        *derivative = vec_fma(vec_mul(g, density), vec_set(0x1.988454p-2f), factor);
+        return factor;
+    }
+    if (activation == SMELT_SILU) {
+        factor = vec_sigmoid_pair_16(t, vec_mul(g, vec_set(-0x1.715476p+0f)), &rest);
+        *derivative = vec_mul(factor, vec_fma(g, rest, vec_set(1.0f)));
+        return factor;
+    }
+    factor = vec_sigmoid_pair_16(t, tanh_argument_16(g), &rest);
+    *derivative = vec_fma(vec_mul(g, vec_mul(factor, rest)), tanh_slope(g), factor);
+    return factor;
 }
 #endif
 
@@ -67,8 +99,12 @@ VEC vf gate_factor(smelt_activation activation, enum smelt_dtype t, vf g)
 }
 
 /* The same with the derivative of the activation. */
-VEC vf gate_derivative(smelt_activation activation, vf g, vf *derivative)
+VEC vf gate_derivative(smelt_activation activation, enum smelt_dtype t, vf g, vf *derivative)
 {
+#ifdef VEC_HAS_SCALE
+    if (t != SMELT_F32) return gate_derivative_16(activation, t, g, derivative);
+#endif
+    (void)t;
     vf factor, rest;
     if (activation == SMELT_GELU) { /* density without its 1 / sqrt(2 pi) */
         vec_normal(g, &factor, &rest);
@@ -81,27 +117,13 @@ VEC vf gate_derivative(smelt_activation activation, vf g, vf *derivative)
         return factor;
     }
     vec_sigmoid_pair(tanh_argument(g), &factor, &rest);
-    /* beyond 30 factor * rest is 0: the bound only keeps the square finite */
-    vf near = vec_max(vec_set(-30.0f), vec_min(vec_set(30.0f), g));
-    vf slope = vec_fma(vec_mul(near, near), vec_set(0x1.b6676cp-3f), vec_set(0x1.988454p+0f));
-    *derivative = vec_fma(vec_mul(g, vec_mul(factor, rest)), slope, factor);
+    *derivative = vec_fma(vec_mul(g, vec_mul(factor, rest)), tanh_slope(g), factor);
     return factor;
 }
 
 VEC vf glu(smelt_activation activation, enum smelt_dtype t, vf gate, vf up)
 {
     return vec_mul(vec_mul(gate, gate_factor(activation, t, gate)), up);
-}
-
-/* The whole vector, or its first n elements where n is not 0. */
-VEC void put(enum smelt_dtype t, void *out, int64_t i, vf v, int64_t n, bool stream)
-{
-    if (n)
-        vec_store_part(t, out, i, v, n);
-    else if (stream)
-        vec_stream(t, out, i, v);
-    else
-        vec_store(t, out, i, v);
 }
 
 VEC void glu_part(smelt_activation a, enum smelt_dtype t, void *out, const void *gate, const void *up,
@@ -151,47 +173,50 @@ VEC void glu_loop(smelt_activation a, enum smelt_dtype t, void *out, const void 
     glu_singles(a, t, out, gate, up, i, n);
 }
 
-/* A few vectors of the gradient from element i on, or the first n < VEC_WIDTH elements of one. Either output
- * may be NULL. */
-VEC void vjp_step(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
-                  int vectors, int64_t n, bool stream)
+VEC void vjp_values(smelt_activation a, enum smelt_dtype t, vf gate, vf up, vf dout, vf *dgate, vf *dup)
 {
-    vf dgate[UNROLL], dup[UNROLL];
-    for (int v = 0; v < vectors; v++) {
-        int64_t at = i + v * VEC_WIDTH;
-        vf gate = n ? vec_load_part(t, p->gate, at, n) : vec_load(t, p->gate, at);
-        vf up = n ? vec_load_part(t, p->up, at, n) : vec_load(t, p->up, at);
-        vf dout = n ? vec_load_part(t, p->dout, at, n) : vec_load(t, p->dout, at);
-        vf derivative, factor = gate_derivative(a, gate, &derivative);
-        dgate[v] = vec_mul(dout, vec_mul(up, derivative)), dup[v] = vec_mul(dout, vec_mul(gate, factor));
-    }
-    for (int v = 0; v < vectors; v++) {
-        if (p->dgate) put(t, p->dgate, i + v * VEC_WIDTH, dgate[v], n, stream);
-        if (p->dup) put(t, p->dup, i + v * VEC_WIDTH, dup[v], n, stream);
-    }
+    vf derivative, factor = gate_derivative(a, t, gate, &derivative);
+    *dgate = vec_mul(dout, vec_mul(up, derivative)), *dup = vec_mul(dout, vec_mul(gate, factor));
 }
 
-VEC int64_t vjp_whole(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
-                      int64_t n, int vectors, bool stream)
+/* Whole pairs of vectors from element i on; returns where it stopped. Either output may be NULL. */
+VEC int64_t vjp_pairs(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
+                      int64_t n, bool stream)
 {
-    for (; i + vectors * VEC_WIDTH <= n; i += vectors * VEC_WIDTH) vjp_step(a, t, p, i, vectors, 0, stream);
+    for (; i + 2 * VEC_WIDTH <= n; i += 2 * VEC_WIDTH) {
+        vf gate[2], up[2], dout[2], dgate[2], dup[2];
+        vec_load_pair(t, p->gate, i, gate);
+        vec_load_pair(t, p->up, i, up);
+        vec_load_pair(t, p->dout, i, dout);
+        for (int v = 0; v < 2; v++) vjp_values(a, t, gate[v], up[v], dout[v], &dgate[v], &dup[v]);
+        if (p->dgate) vec_store_pair(t, p->dgate, i, dgate, stream);
+        if (p->dup) vec_store_pair(t, p->dup, i, dup, stream);
+    }
     return i;
+}
+VEC void vjp_rest(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t i,
+                  int64_t end)
+{
+    for (; i < end; i += VEC_WIDTH) {
+        int64_t n = end - i < VEC_WIDTH ? end - i : VEC_WIDTH;
+        vf dgate, dup, gate = vec_load_part(t, p->gate, i, n), up = vec_load_part(t, p->up, i, n);
+        vjp_values(a, t, gate, up, vec_load_part(t, p->dout, i, n), &dgate, &dup);
+        if (p->dgate) vec_store_part(t, p->dgate, i, dgate, n);
+        if (p->dup) vec_store_part(t, p->dup, i, dup, n);
+    }
 }
 
 VEC void vjp_loop(smelt_activation a, enum smelt_dtype t, const struct smelt_glu_vjp_piece *p, int64_t n,
                   bool stream)
 {
-    int64_t i = 0, head = vec_stream_head(t, p->dgate ? p->dgate : p->dup);
-    stream = stream && (!p->dup || vec_stream_head(t, p->dup) == head);
-    if (stream) {
-        if (head > n) head = n;
-        if (head) vjp_step(a, t, p, 0, 1, head, false);
-        i = vjp_whole(a, t, p, head, n, UNROLL / 2, true);
-        vec_stream_fence();
-    }
-    i = vjp_whole(a, t, p, i, n, UNROLL / 2, false);
-    i = vjp_whole(a, t, p, i, n, 1, false);
-    if (i < n) vjp_step(a, t, p, i, 1, n - i, false);
+    int64_t head = vec_pair_head(t, p->dgate ? p->dgate : p->dup);
+    stream = stream && (!p->dup || vec_pair_head(t, p->dup) == head);
+    if (!stream) head = 0;
+    if (head > n) head = n;
+    vjp_rest(a, t, p, 0, head);
+    int64_t i = vjp_pairs(a, t, p, head, n, stream);
+    vjp_rest(a, t, p, i, n);
+    if (stream) vec_stream_fence();
 }
 
 #define KERNEL(activation, dtype)                                                                            \

@@ -14,21 +14,30 @@ struct job {
 };
 
 /* The lists of `rows` rows to where the caller wants them. */
-static void put(const struct job *job, const struct smelt_moe_lanes *lists, char *ids, char *weights)
+static void put(const struct job *job, const struct smelt_moe_lists *lists, int64_t rows, char *ids,
+                char *weights)
 {
     const struct smelt_moe_routing_args *a = job->args;
     int last = a->weights->rank - 1;
-    int64_t lanes = job->kernels->lanes, id_item = a->expert_ids->item;
+    int64_t id_item = a->expert_ids->item, chosen = a->chosen, from_step = lists->step;
     int64_t id_step = a->expert_ids->stride[last] * id_item, step = a->weights->stride[last] * 4;
-    for (int64_t row = 0; row < lists->rows; row++) {
+    bool lines = from_step == 1 && id_item == 4 && ((id_step == 4 && step == 4) || chosen == 1);
+    for (int64_t row = 0; row < rows; row++) {
         char *id_at = ids + row * job->loop.step[0], *at = weights + row * job->loop.step[1];
-        for (int64_t k = 0; k < lists->chosen; k++) {
-            memcpy(at + k * step, &lists->weights[k * lanes + row], sizeof(float));
-            int64_t wide = lists->ids[k * lanes + row];
+        const float *weight = lists->weights + row * lists->row_step;
+        const int32_t *id = lists->ids + row * lists->row_step;
+        if (lines) {
+            memcpy(at, weight, (size_t)chosen * sizeof *weight);
+            memcpy(id_at, id, (size_t)chosen * sizeof *id);
+            continue;
+        }
+        for (int64_t k = 0; k < chosen; k++) {
+            int64_t wide = id[k * from_step];
+            memcpy(at + k * step, &weight[k * from_step], sizeof(float));
             if (id_item == 8)
                 memcpy(id_at + k * id_step, &wide, sizeof wide);
             else
-                memcpy(id_at + k * id_step, &lists->ids[k * lanes + row], sizeof(int32_t));
+                memcpy(id_at + k * id_step, &id[k * from_step], sizeof(int32_t));
         }
     }
 }
@@ -55,8 +64,8 @@ static void task(void *argument, int64_t begin, int64_t end, int slot)
         for (int64_t row = 0; row < s.count; row += lanes) {
             lists.rows = s.count - row < lanes ? s.count - row : lanes;
             lists.logits = a->logits->data + s.offset[2] + row * job->loop.step[2];
-            job->kernels->route(&lists);
-            put(job, &lists, a->expert_ids->data + s.offset[0] + row * job->loop.step[0],
+            struct smelt_moe_lists routed = job->kernels->route(&lists);
+            put(job, &routed, lists.rows, a->expert_ids->data + s.offset[0] + row * job->loop.step[0],
                 a->weights->data + s.offset[1] + row * job->loop.step[1]);
         }
 }

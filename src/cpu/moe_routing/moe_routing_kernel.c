@@ -168,52 +168,48 @@ VEC void load_square(vf v[VEC_WIDTH], square rows)
     transpose(v);
 }
 
-/* The probabilities of the rows to r->work, the largest of every lane of a row to `lanes`. Every step is done
- * for all rows before the next one: within a row each waits for the last. Returns the sums. */
-VEC vf softmax_rows(enum smelt_dtype t, const struct smelt_moe_lanes *r, square lanes)
+/* exp(logit - the largest) of the rows to r->work, the largest of every lane of a row to `lanes`. Every step
+ * is done for all rows before the next one: within a row each waits for the last. Returns the sums. */
+VEC vf power_rows(enum smelt_dtype t, const struct smelt_moe_lanes *r, square lanes)
 {
     float ends[VEC_WIDTH];
+    square sums;
     const char *row[VEC_WIDTH];
     int64_t n = r->experts;
     vf v[VEC_WIDTH], end = vec_set(-INFINITY), sum = vec_zero();
     for (int i = 0; i < VEC_WIDTH; i++) {
-        vf most = vec_set(-INFINITY);
+        vf most[UNROLL];
         row[i] = r->logits + (i < r->rows ? i : r->rows - 1) * r->row_step;
-        for (int64_t e = 0; e < n; e += VEC_WIDTH) most = vec_max(most, vec_load(t, row[i], e));
-        vec_store_f32(lanes[i], most);
+        for (int u = 0; u < UNROLL; u++) most[u] = vec_load(t, row[i], u * VEC_WIDTH);
+        for (int64_t e = UNROLL * VEC_WIDTH; e < n; e += UNROLL * VEC_WIDTH)
+            for (int u = 0; u < UNROLL; u++)
+                most[u] = vec_max(most[u], vec_load(t, row[i], e + u * VEC_WIDTH));
+        vec_store_f32(lanes[i], vec_max(vec_max(most[0], most[1]), vec_max(most[2], most[3])));
     }
     load_square(v, lanes);
     for (int i = 0; i < VEC_WIDTH; i++) end = vec_max(end, v[i]);
     vec_store_f32(ends, end);
     for (int i = 0; i < VEC_WIDTH; i++) {
-        vf top = vec_set(ends[i]), part = vec_zero();
+        vf top = vec_set(ends[i]), part = vec_zero(), most = vec_zero();
         for (int64_t e = 0; e < n; e += UNROLL * VEC_WIDTH) {
             vf power[UNROLL];
             for (int u = 0; u < UNROLL; u++)
                 power[u] = vec_exp(vec_sub(vec_load(t, row[i], e + u * VEC_WIDTH), top));
             for (int u = 0; u < UNROLL; u++) {
                 part = vec_add(part, power[u]);
+                most = vec_max(most, power[u]);
                 vec_store_f32(r->work + i * n + e + u * VEC_WIDTH, power[u]);
             }
         }
-        vec_store_f32(lanes[i], part);
-    }
-    load_square(v, lanes);
-    for (int i = 0; i < VEC_WIDTH; i++) sum = vec_add(sum, v[i]);
-    vec_store_f32(ends, vec_div(vec_set(1.0f), sum));
-    for (int i = 0; i < VEC_WIDTH; i++) {
-        vf inverse = vec_set(ends[i]), most = vec_zero();
-        for (int64_t e = 0; e < n; e += VEC_WIDTH) {
-            vf p = vec_mul(vec_load_f32(r->work + i * n + e), inverse);
-            most = vec_max(most, p);
-            vec_store_f32(r->work + i * n + e, p);
-        }
+        vec_store_f32(sums[i], part);
         vec_store_f32(lanes[i], most);
     }
+    load_square(v, sums);
+    for (int i = 0; i < VEC_WIDTH; i++) sum = vec_add(sum, v[i]);
     return sum;
 }
 
-/* Of the probabilities that no list can miss those from `bound` on, with their experts; returns how many. */
+/* The powers from `bound` on, with their experts; returns how many. */
 VEC int64_t keep_large(float *work, int32_t *ids, int64_t n, float bound)
 {
     int64_t kept = 0;
@@ -228,9 +224,10 @@ VEC int64_t keep_large(float *work, int32_t *ids, int64_t n, float bound)
     return kept;
 }
 
-/* The eighth largest of the maxima of the lanes: at least eight probabilities are as large, about twelve of
- * 128. */
-VEC vf eighth_largest(square maxima)
+/* A bound that at least eight powers of a row reach, about twelve of 128: the eighth largest of the maxima of
+ * the lanes. It is lowered by more than what rounding can hide, because powers that differ may become equal
+ * probabilities, of which the first counts; where such numbers are too small for that, by all. */
+VEC vf bound_of_eight(square maxima)
 {
     vf v[VEC_WIDTH], list[FEW];
     load_square(v, maxima);
@@ -240,7 +237,23 @@ VEC vf eighth_largest(square maxima)
             vf above = list[k];
             list[k] = vec_max(v[i], above), v[i] = vec_min(v[i], above);
         }
-    return list[FEW - 1];
+    vf lowered = vec_mul(list[FEW - 1], vec_set(1 - 0x1p-20f));
+    return vec_select(vec_less(lowered, vec_set(0x1p-90f)), vec_zero(), lowered);
+}
+
+/* The lists of a few rows and their ids, one row after the other: 16 floats each, of which the ids are the
+ * second half. */
+static struct smelt_moe_lists turn_lists(const struct smelt_moe_lanes *r)
+{
+    vf v[VEC_WIDTH];
+    for (int k = 0; k < FEW; k++) {
+        v[k] = vec_load_f32(r->weights + k * VEC_WIDTH);
+        v[FEW + k] = vec_load_f32(r->ids + k * VEC_WIDTH);
+    }
+    transpose(v);
+    for (int i = 0; i < VEC_WIDTH; i++) vec_store_f32(r->weights + i * VEC_WIDTH, v[i]);
+    return (struct smelt_moe_lists){r->weights, (const int32_t *)(const void *)(r->weights + FEW), VEC_WIDTH,
+                                    1};
 }
 
 /* Short lists out of whole vectors of experts: only what is large enough is moved into the lanes and sorted.
@@ -251,8 +264,8 @@ VEC vf route_few(enum smelt_dtype t, const struct smelt_moe_lanes *r)
     float bounds[VEC_WIDTH];
     int32_t ids[VEC_WIDTH][MOST_EXPERTS];
     int64_t n = r->experts, kept[VEC_WIDTH], most = 0;
-    vf sum = softmax_rows(t, r, maxima);
-    vec_store_f32(bounds, eighth_largest(maxima));
+    vf sum = power_rows(t, r, maxima), inverse = vec_div(vec_set(1.0f), sum);
+    vec_store_f32(bounds, bound_of_eight(maxima));
     for (int64_t i = 0; i < VEC_WIDTH; i++) {
         kept[i] = keep_large(r->work + i * n, ids[i], n, bounds[i]);
         if (kept[i] > most) most = kept[i];
@@ -268,7 +281,8 @@ VEC vf route_few(enum smelt_dtype t, const struct smelt_moe_lanes *r)
         }
         transpose(p);
         transpose(id);
-        for (int64_t i = 0; i < VEC_WIDTH && first + i < most; i++) insert(values, places, FEW, p[i], id[i]);
+        for (int64_t i = 0; i < VEC_WIDTH && first + i < most; i++)
+            insert(values, places, FEW, vec_mul(p[i], inverse), id[i]);
     }
     for (int64_t k = 0; k < r->chosen; k++) {
         vec_store_f32(r->weights + k * VEC_WIDTH, values[k]);
@@ -279,7 +293,7 @@ VEC vf route_few(enum smelt_dtype t, const struct smelt_moe_lanes *r)
 
 /* Whether it did the work depends on the shape alone, so that the rows that share the vectors do not matter.
  */
-static bool route_quickly(const struct smelt_moe_lanes *r)
+static bool route_quickly(const struct smelt_moe_lanes *r, struct smelt_moe_lists *lists)
 {
     if (r->experts % (UNROLL * VEC_WIDTH) || r->experts > MOST_EXPERTS || r->chosen > FEW ||
         r->expert_step != smelt_dtype_size(r->dtype))
@@ -288,15 +302,20 @@ static bool route_quickly(const struct smelt_moe_lanes *r)
              : r->dtype == SMELT_BF16 ? route_few(SMELT_BF16, r)
                                       : route_few(SMELT_F32, r);
     finish(r, vec_is_nan(sum));
+    *lists = turn_lists(r);
     return true;
 }
 #else
-static bool route_quickly(const struct smelt_moe_lanes *r) { return (void)r, false; }
+static bool route_quickly(const struct smelt_moe_lanes *r, struct smelt_moe_lists *lists)
+{
+    return (void)r, (void)lists, false;
+}
 #endif
 
-static void route(const struct smelt_moe_lanes *rows)
+static struct smelt_moe_lists route(const struct smelt_moe_lanes *rows)
 {
-    if (route_quickly(rows)) return;
+    struct smelt_moe_lists lists = {rows->weights, rows->ids, 1, VEC_WIDTH};
+    if (route_quickly(rows, &lists)) return lists;
     vf largest = load_rows(rows), sum = vec_zero();
     int64_t e = 0;
     for (; e + UNROLL <= rows->experts; e += UNROLL) {
@@ -315,6 +334,7 @@ static void route(const struct smelt_moe_lanes *rows)
     }
     choose(rows, vec_div(vec_set(1.0f), sum));
     finish(rows, vec_is_nan(sum)); /* any NaN or +inf makes it so, and -inf - -inf too */
+    return lists;
 }
 
 VEC bool softmax_row(float *probabilities, enum smelt_dtype t, const void *logits, int64_t n)

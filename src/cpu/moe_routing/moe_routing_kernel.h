@@ -23,12 +23,19 @@ struct smelt_moe_lanes {
     int32_t *ids;       /* likewise */
 };
 
+/* Where route() left entry k of a row: at row * row_step + k * step of both lists. */
+struct smelt_moe_lists {
+    const float *weights;
+    const int32_t *ids;
+    int64_t row_step, step;
+};
+
 /* Small lists live in registers, in a few sizes. */
 static inline int64_t smelt_moe_room(int64_t chosen) { return chosen <= 16 ? 16 : chosen; }
 
 struct smelt_moe_kernels {
     int64_t lanes;
-    void (*route)(const struct smelt_moe_lanes *rows);
+    struct smelt_moe_lists (*route)(const struct smelt_moe_lanes *rows);
     /* probabilities = softmax of one packed row; false where the row has none (NaN, +inf, -inf alone) */
     bool (*softmax)(float *probabilities, enum smelt_dtype dtype, const void *logits, int64_t experts);
     /* out = in rounded to the dtype */

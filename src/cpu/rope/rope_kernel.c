@@ -31,6 +31,16 @@ VEC void put(enum smelt_dtype t, void *out, int64_t i, vf v, bool stream)
         vec_store(t, out, i, v);
 }
 
+/* Two vectors, where 16-bit ones may fill a line of the cache or lie across two. */
+VEC void put_two(enum smelt_dtype t, void *out, int64_t i, const vf v[2], bool stream)
+{
+    bool line = !stream || (uintptr_t)vec_at(t, out, i) % (VEC_WIDTH * sizeof(float)) == 0;
+    if (line)
+        vec_store_two(t, out, i, v, stream);
+    else
+        put(t, out, i, v[0], true), put(t, out, i + VEC_WIDTH, v[1], true);
+}
+
 VEC void split_row(enum smelt_dtype t, char *out, const char *x, const float *c, const float *s, int64_t half,
                    int64_t second, bool stream)
 {
@@ -43,8 +53,8 @@ VEC void split_row(enum smelt_dtype t, char *out, const char *x, const float *c,
             x1[v] = vec_load(t, x, at), x2[v] = vec_load(t, x, second + at);
             rotate(&x1[v], &x2[v], vec_load_f32(c + at), vec_load_f32(s + at));
         }
-        for (int v = 0; v < 2; v++) put(t, out, i + v * VEC_WIDTH, x1[v], stream);
-        for (int v = 0; v < 2; v++) put(t, out, second + i + v * VEC_WIDTH, x2[v], stream);
+        put_two(t, out, i, x1, stream);
+        put_two(t, out, second + i, x2, stream);
     }
     for (; i + VEC_WIDTH <= half; i += VEC_WIDTH) {
         vf x1 = vec_load(t, x, i), x2 = vec_load(t, x, second + i);

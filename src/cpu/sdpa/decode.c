@@ -7,20 +7,23 @@
 #include "cpu/sdpa/decode_kernel.h"
 #include "cpu/sdpa/plan.h"
 
+#ifndef AB
+#    define AB 2048
+#endif
 enum {
     ENOUGH_ITEMS = 64,
     LEAST_SPLIT_KEYS = 512,
     ROWS = SMELT_DECODE_ROWS,
     CHUNK = SMELT_DECODE_KEYS,
-    LEAST_CHUNK = 16,
-    CHUNK_BYTES = 32 << 10, /* of keys: what is fetched ahead waits in the second cache */
+    AHEAD_BYTES = 2 << 10, /* from what is read to what is fetched, */
+    MOST_AHEAD = 16,       /* and in rows */
 };
 
 struct decode_plan {
     struct sdpa_plan shape; /* units and their rows */
     const struct smelt_decode_kernels *kernels;
-    int64_t rows, padded_rows, splits, split_keys, chunk; /* keys at a time */
-    int64_t query_stride, out_stride;                     /* floats */
+    int64_t rows, padded_rows, splits, split_keys;
+    int64_t query_stride, out_stride; /* floats */
     int64_t slot_floats, partial_floats;
     float *slots, *partials;
 };
@@ -45,9 +48,6 @@ static size_t plan_init(struct decode_plan *plan, const struct smelt_sdpa_args *
     int64_t wanted = plan->shape.units ? (ENOUGH_ITEMS - 1) / plan->shape.units + 1 : 1;
     plan->splits = wanted < most ? wanted : most > 1 ? most : 1;
     plan->split_keys = ((a->kv_len - 1) / plan->splits + CHUNK) / CHUNK * CHUNK;
-    int64_t bytes = a->dim * a->k->item;
-    for (plan->chunk = CHUNK; plan->chunk > LEAST_CHUNK && plan->chunk * bytes > CHUNK_BYTES;)
-        plan->chunk /= 2;
     plan->query_stride = smelt_sdpa_stride(a->dim), plan->out_stride = smelt_sdpa_stride(a->value_dim);
     /* queries, scores, seen, bias, keep */
     plan->slot_floats = plan->padded_rows * (plan->query_stride + 3 * CHUNK) + CHUNK;
@@ -88,7 +88,8 @@ static void load_row(struct item *item, int64_t r, int64_t split)
     const char *from = element(a->q, item->batch, at.head, at.query);
     float *row = item->queries + r * plan->query_stride;
     for (int64_t d = 0; d < a->dim; d++)
-        row[d] = smelt_load_float(a->q->dtype, from + d * a->q->stride[3] * a->q->item);
+        row[smelt_decode_place(plan->kernels, a->k->dtype, a->dim, d)] =
+            smelt_load_float(a->q->dtype, from + d * a->q->stride[3] * a->q->item);
     smelt_sdpa_visible(a, smelt_sdpa_keys(a, item->batch), smelt_sdpa_offset(a, item->batch), at.query,
                        &item->first[r], &item->end[r]);
     float sink = -INFINITY;
@@ -109,13 +110,13 @@ static void attend(struct item *item, int64_t key, int64_t count, bool more)
     keys->data = element(a->k, item->batch, item->head, key);
     values->data = element(a->v, item->batch, item->head, key);
     keys->ahead = values->data;
-    values->ahead = more ? keys->data + plan->chunk * keys->row_step : NULL;
+    values->ahead = more ? keys->data + CHUNK * keys->row_step : NULL;
     bool before = sdpa_scales_first(a);
     const uint8_t *keep =
         a->key_mask && !sdpa_key_mask(a, item->keep, item->batch, key, count) ? item->keep : NULL;
     kernels->dot[a->k->dtype](item->scores, item->queries, plan->query_stride, (int)plan->padded_rows, keys,
                               count);
-    bool masked = false;
+    bool masked = false, unmasked[ROWS];
     for (int64_t r = 0; r < plan->rows; r++) {
         struct smelt_decode_row row = {.before = before ? a->scale : 1.0f, .softcap = a->softcap};
         row.after = before ? SDPA_LOG2_E : 1.0f, row.scale = before ? 1.0f : a->scale * SDPA_LOG2_E;
@@ -127,16 +128,24 @@ static void attend(struct item *item, int64_t key, int64_t count, bool more)
         kernels->softmax(&row, item->scores + r * CHUNK, item->seen + r * CHUNK, count,
                          item->out + r * plan->out_stride, plan->out_stride);
         masked |= row.masked;
-        if (!row.masked) memset(item->seen + r * CHUNK, 0, CHUNK * sizeof(float)); /* all are seen */
+        unmasked[r] = !row.masked;
     }
     if (!masked || kernels->finite[a->v->dtype](values, count)) {
         kernels->values[a->v->dtype](item->out, plan->out_stride, (int)plan->padded_rows, item->scores,
                                      values, count);
         return;
     }
-    for (int64_t r = 0; r < plan->rows; r++)
+    for (int64_t r = 0; r < plan->rows; r++) {
+        if (unmasked[r]) memset(item->seen + r * CHUNK, 0, CHUNK * sizeof(float)); /* all are seen */
         kernels->values_seen[a->v->dtype](item->out + r * plan->out_stride, item->scores + r * CHUNK,
                                           item->seen + r * CHUNK, values, count);
+    }
+}
+
+static int64_t distance(int64_t row_bytes)
+{
+    int64_t rows = AHEAD_BYTES / row_bytes / SMELT_DECODE_BATCH * SMELT_DECODE_BATCH;
+    return rows < SMELT_DECODE_BATCH ? SMELT_DECODE_BATCH : rows < MOST_AHEAD ? rows : MOST_AHEAD;
 }
 
 static void place(struct item *item, const struct decode_plan *plan, int64_t number, int slot)
@@ -153,15 +162,19 @@ static void place(struct item *item, const struct decode_plan *plan, int64_t num
     item->largest = item->out + rows * plan->out_stride, item->sum = item->largest + 8;
     memset(memory, 0, (size_t)plan->slot_floats * sizeof(float));
     memset(item->out, 0, (size_t)plan->partial_floats * sizeof(float));
-    int64_t ahead = a->value_dim * a->v->item;
+    int64_t key_bytes = a->dim * a->k->item, value_bytes = a->value_dim * a->v->item;
     item->keys = (struct smelt_decode_source){.row_step = a->k->stride[2] * a->k->item,
                                               .length = a->dim,
+                                              .bytes = key_bytes,
+                                              .distance = distance(key_bytes),
                                               .ahead_step = a->v->stride[2] * a->v->item,
-                                              .ahead_bytes = ahead};
+                                              .ahead_bytes = value_bytes};
     item->values = (struct smelt_decode_source){.row_step = a->v->stride[2] * a->v->item,
                                                 .length = a->value_dim,
+                                                .bytes = value_bytes,
+                                                .distance = distance(value_bytes),
                                                 .ahead_step = item->keys.row_step,
-                                                .ahead_bytes = a->dim * a->k->item};
+                                                .ahead_bytes = key_bytes};
 }
 
 static void decode(void *argument, int64_t begin, int64_t finish, int slot)
@@ -180,8 +193,8 @@ static void decode(void *argument, int64_t begin, int64_t finish, int slot)
         int64_t key = split * plan->split_keys, end = key + plan->split_keys;
         if (key < low) key = low;
         if (end > high) end = high;
-        for (int64_t chunk = plan->chunk; key < end; key += chunk)
-            attend(&item, key, end - key < chunk ? end - key : chunk, end - key >= 2 * chunk);
+        for (; key < end; key += CHUNK)
+            attend(&item, key, end - key < CHUNK ? end - key : CHUNK, end - key >= 2 * CHUNK);
     }
 }
 
@@ -214,7 +227,9 @@ static void merge(void *argument, int64_t begin, int64_t end, int slot)
             struct sdpa_row at = sdpa_row_of(&plan->shape, unit, r);
             char *to = element(a->out, unit / a->kv_heads, at.head, at.query);
             for (int64_t d = 0; d < a->value_dim; d++)
-                smelt_store_float(a->out->dtype, to + d * a->out->stride[3] * a->out->item, out[d] * factor);
+                smelt_store_float(a->out->dtype, to + d * a->out->stride[3] * a->out->item,
+                                  out[smelt_decode_place(plan->kernels, a->v->dtype, a->value_dim, d)] *
+                                      factor);
             if (a->lse) {
                 const int64_t *step = a->lse->stride;
                 float *lse = (float *)a->lse->data + unit / a->kv_heads * step[0] + at.head * step[1];

@@ -21,33 +21,63 @@ VEC vf sums_of(vf x[VEC_WIDTH])
     return x[0];
 }
 
-VEC void fetch(const char *from, int64_t bytes)
+/* Rows that are fetched while others are read: into the first cache, a little before their turn, and evenly
+ * spread. A line that waits in the second cache has to be brought twice, each time by one of the few buffers
+ * that limit what a core reads. */
+struct fetched {
+    const char *data; /* NULL: none */
+    int64_t step, bytes;
+};
+VEC struct fetched fetched_rows(const struct smelt_decode_source *from, int64_t row, int64_t rows,
+                                int64_t count)
 {
-    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
+    if (row + rows <= count)
+        return (struct fetched){from->data + row * from->row_step, from->row_step, from->bytes};
+    row -= count;
+    if (row < 0 || row + rows > count || !from->ahead) return (struct fetched){NULL, 0, 0};
+    return (struct fetched){from->ahead + row * from->ahead_step, from->ahead_step, from->ahead_bytes};
+}
+/* A part of row `i` of them. */
+VEC void fetch(const struct fetched *next, int64_t i, int64_t at, int64_t bytes)
+{
+    for (int64_t end = at + bytes; at < end; at += 64)
+        __builtin_prefetch(next->data + i * next->step + at, 0, 3);
+}
+
+/* Keys as vectors [d, d + 2) of floats: by pairs, in the order of vec_load_pair. */
+VEC void dot_pair(enum smelt_dtype t, vf acc[VEC_WIDTH], const float *queries, int64_t stride,
+                  const char *const key[KEYS], int64_t d)
+{
+    vf k[KEYS][2];
+#pragma GCC unroll 4
+    for (int j = 0; j < KEYS; j++) vec_load_pair(t, key[j], d, k[j]);
+#pragma GCC unroll 4
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            vf q = vec_load_f32(queries + r * stride + d + half * VEC_WIDTH);
+#pragma GCC unroll 4
+            for (int j = 0; j < KEYS; j++) acc[r * KEYS + j] = vec_fma(q, k[j][half], acc[r * KEYS + j]);
+        }
 }
 
 VEC void dot_keys(enum smelt_dtype t, float *scores, const float *queries, int64_t stride,
-                  const char *const key[KEYS], int64_t length, int64_t count)
+                  const char *const key[KEYS], int64_t length, int64_t count, const struct fetched *next)
 {
+    int64_t item = t == SMELT_F32 ? 4 : 2, d = 0, wide = 2 * VEC_WIDTH;
     vf acc[VEC_WIDTH];
 #pragma GCC unroll 16
     for (int i = 0; i < VEC_WIDTH; i++) acc[i] = vec_zero();
-    int64_t d = 0;
-    for (; d + VEC_WIDTH <= length; d += VEC_WIDTH) {
-        vf k[KEYS];
+    for (; d + wide <= length; d += wide) {
+        if (next->data && d * item < next->bytes)
 #pragma GCC unroll 4
-        for (int j = 0; j < KEYS; j++) k[j] = vec_load(t, key[j], d);
-#pragma GCC unroll 4
-        for (int r = 0; r < ROWS; r++) {
-            vf q = vec_load_f32(queries + r * stride + d);
-#pragma GCC unroll 4
-            for (int j = 0; j < KEYS; j++) acc[r * KEYS + j] = vec_fma(q, k[j], acc[r * KEYS + j]);
-        }
+            for (int j = 0; j < KEYS; j++) fetch(next, j, d * item, wide * item);
+        dot_pair(t, acc, queries, stride, key, d);
     }
-    if (d < length)
+    for (; d < length; d += VEC_WIDTH)
 #pragma GCC unroll 4
         for (int j = 0; j < KEYS; j++) {
-            vf k = vec_load_part(t, key[j], d, length - d);
+            vf k = vec_load_part(t, key[j], d, length - d < VEC_WIDTH ? length - d : VEC_WIDTH);
 #pragma GCC unroll 4
             for (int r = 0; r < ROWS; r++)
                 acc[r * KEYS + j] = vec_fma(vec_load_f32(queries + r * stride + d), k, acc[r * KEYS + j]);
@@ -66,17 +96,18 @@ VEC void dot_keys(enum smelt_dtype t, float *scores, const float *queries, int64
 VEC void dot_rows(enum smelt_dtype t, float *scores, const float *queries, int64_t stride, int rows,
                   const struct smelt_decode_source *keys, int64_t count)
 {
+    const struct fetched none = {NULL, 0, 0};
     for (int64_t j = 0; j < count; j += KEYS) {
         const char *key[KEYS];
+        struct fetched next = fetched_rows(keys, j + keys->distance, KEYS, count);
 #pragma GCC unroll 4
         for (int i = 0; i < KEYS; i++) {
             int64_t at = j + i < count ? j + i : count - 1; /* a last one again, its sums unused */
             key[i] = keys->data + at * keys->row_step;
-            if (keys->ahead) fetch(keys->ahead + at * keys->ahead_step, keys->ahead_bytes);
         }
         for (int r = 0; r < rows; r += ROWS)
             dot_keys(t, scores + r * SMELT_DECODE_KEYS + j, queries + r * stride, stride, key, keys->length,
-                     count - j);
+                     count - j, r == 0 ? &next : &none);
     }
 }
 
@@ -122,20 +153,22 @@ static void softmax(const struct smelt_decode_row *row, float *scores, float *se
         vec_store_f32(out + d, vec_mul(vec_load_f32(out + d), vec_set(first[0])));
 }
 
+/* Columns in pairs, or one vector of them. */
 VEC void values_columns(enum smelt_dtype t, float *out, int64_t stride, int columns, const float *p,
-                        const char *row, const struct smelt_decode_source *values, int64_t count,
-                        const char *ahead, int64_t ahead_bytes)
+                        const char *row, int64_t row_step, int64_t count, const struct fetched *next,
+                        int64_t at, int64_t bytes)
 {
     vf acc[ROWS][COLUMNS];
 #pragma GCC unroll 4
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
         for (int c = 0; c < columns; c++) acc[r][c] = vec_load_f32(out + r * stride + c * VEC_WIDTH);
-    for (int64_t j = 0; j < count; j++, row += values->row_step) {
+    for (int64_t j = 0; j < count; j++, row += row_step) {
         vf v[COLUMNS];
-        if (ahead_bytes > 0) fetch(ahead + j * values->ahead_step, ahead_bytes);
+        if (next->data) fetch(next, j, at, bytes);
+        if (columns == 1) v[0] = vec_load(t, row, 0);
 #pragma GCC unroll 4
-        for (int c = 0; c < columns; c++) v[c] = vec_load(t, row, c * VEC_WIDTH);
+        for (int c = 0; c + 1 < columns; c += 2) vec_load_pair(t, row, c * VEC_WIDTH, v + c);
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; r++) {
             vf weight = vec_set(p[r * SMELT_DECODE_KEYS + j]);
@@ -161,25 +194,33 @@ VEC void values_part(enum smelt_dtype t, float *out, int64_t stride, const float
     }
 }
 
+/* A few value rows, which the first cache holds while all columns and query rows pass over them. */
+VEC void values_batch(enum smelt_dtype t, float *out, int64_t stride, int rows, const float *p,
+                      const char *row, const struct smelt_decode_source *values, int64_t count,
+                      struct fetched next)
+{
+    int64_t item = t == SMELT_F32 ? 4 : 2, step = values->row_step, wide = COLUMNS * VEC_WIDTH, d;
+    for (int r = 0; r < rows; r += ROWS, out += ROWS * stride, p += ROWS * SMELT_DECODE_KEYS) {
+        for (d = 0; d + wide <= values->length; d += wide)
+            values_columns(t, out + d, stride, COLUMNS, p, row + d * item, step, count, &next, d * item,
+                           wide * item);
+        next.data = NULL;
+        for (; d + 2 * VEC_WIDTH <= values->length; d += 2 * VEC_WIDTH)
+            values_columns(t, out + d, stride, 2, p, row + d * item, step, count, &next, 0, 0);
+        for (; d + VEC_WIDTH <= values->length; d += VEC_WIDTH)
+            values_columns(t, out + d, stride, 1, p, row + d * item, step, count, &next, 0, 0);
+        if (d < values->length)
+            values_part(t, out + d, stride, p, row + d * item, step, count, values->length - d);
+    }
+}
+
 VEC void values_rows(enum smelt_dtype t, float *out, int64_t stride, int rows, const float *p,
                      const struct smelt_decode_source *values, int64_t count)
 {
-    int64_t item = t == SMELT_F32 ? 4 : 2, d, wide = COLUMNS * VEC_WIDTH;
-    for (int r = 0; r < rows; r += ROWS, out += ROWS * stride, p += ROWS * SMELT_DECODE_KEYS) {
-        int64_t bytes = r == 0 && values->ahead ? values->ahead_bytes : 0;
-        for (d = 0; d + wide <= values->length; d += wide) {
-            int64_t at = d * item, part = bytes - at < wide * item ? bytes - at : wide * item;
-            values_columns(t, out + d, stride, COLUMNS, p, values->data + at, values, count,
-                           values->ahead + at, part);
-        }
-        for (; d + VEC_WIDTH <= values->length; d += VEC_WIDTH) {
-            int64_t at = d * item, part = bytes - at < VEC_WIDTH * item ? bytes - at : VEC_WIDTH * item;
-            values_columns(t, out + d, stride, 1, p, values->data + at, values, count, values->ahead + at,
-                           part);
-        }
-        if (d < values->length)
-            values_part(t, out + d, stride, p, values->data + d * item, values->row_step, count,
-                        values->length - d);
+    for (int64_t j = 0; j < count; j += SMELT_DECODE_BATCH) {
+        int64_t some = count - j < SMELT_DECODE_BATCH ? count - j : SMELT_DECODE_BATCH;
+        struct fetched next = fetched_rows(values, j + values->distance, some, count);
+        values_batch(t, out, stride, rows, p + j, values->data + j * values->row_step, values, some, next);
     }
 }
 
@@ -189,9 +230,19 @@ VEC void values_seen_rows(enum smelt_dtype t, float *out, const float *p, const 
     for (int64_t j = 0; j < count; j++) {
         if (seen[j] == -INFINITY) continue;
         const char *row = values->data + j * values->row_step;
-        for (int64_t d = 0; d < values->length; d += VEC_WIDTH) {
-            vf v = vec_load_part(t, row, d, values->length - d < VEC_WIDTH ? values->length - d : VEC_WIDTH);
-            vec_store_f32(out + d, vec_fma(vec_set(p[j]), v, vec_load_f32(out + d)));
+        vf weight = vec_set(p[j]), v[2];
+        int64_t d = 0;
+        for (; d + 2 * VEC_WIDTH <= values->length; d += 2 * VEC_WIDTH) {
+            vec_load_pair(t, row, d, v);
+            for (int half = 0; half < 2; half++) {
+                float *at = out + d + half * VEC_WIDTH;
+                vec_store_f32(at, vec_fma(weight, v[half], vec_load_f32(at)));
+            }
+        }
+        for (; d < values->length; d += VEC_WIDTH) {
+            int64_t rest = values->length - d;
+            v[0] = vec_load_part(t, row, d, rest < VEC_WIDTH ? rest : VEC_WIDTH);
+            vec_store_f32(out + d, vec_fma(weight, v[0], vec_load_f32(out + d)));
         }
     }
 }
@@ -243,6 +294,9 @@ KERNELS(BF16)
 
 const struct smelt_decode_kernels SMELT_ISA_NAME(smelt_decode) = {
     .lanes = VEC_WIDTH,
+#ifdef VEC_HAS_PAIRS
+    .splits_bf16 = true,
+#endif
     .dot = {dot_F32, dot_F16, dot_BF16},
     .softmax = softmax,
     .values = {values_F32, values_F16, values_BF16},

@@ -10,15 +10,18 @@
 #include "cpu/rows.h"
 
 enum {
-    SMELT_DECODE_ROWS = 8,  /* most query rows */
-    SMELT_DECODE_KEYS = 64, /* of a chunk */
+    SMELT_DECODE_ROWS = 8,   /* most query rows */
+    SMELT_DECODE_KEYS = 256, /* of a chunk */
+    SMELT_DECODE_BATCH = 8,  /* values at a time */
 };
 
 struct smelt_decode_source {
     const char *data; /* row 0 of the chunk */
     int64_t row_step; /* bytes */
     int64_t length;   /* elements of a row */
-    /* What will be read next: the same number of rows, fetched ahead. NULL: nothing. */
+    int64_t bytes;    /* of a row */
+    int64_t distance; /* rows from the one that is read to the one that is fetched then: whole batches */
+    /* What will be read after this chunk, as many rows. NULL: nothing. */
     const char *ahead;
     int64_t ahead_step, ahead_bytes;
 };
@@ -35,6 +38,9 @@ struct smelt_decode_row {
 
 struct smelt_decode_kernels {
     int lanes;
+    /* Queries that meet bfloat16 keys, and outputs of bfloat16 values, are not in order: of every 2 * lanes
+     * elements the even ones come first, then the odd ones. A last, shorter stretch is in order. */
+    bool splits_bf16;
     /* scores[r * DECODE_KEYS + j] = queries[r] . keys[j]; queries are float32 rows `stride` apart, zeros from
      * the length to the stride. `rows` is a multiple of 4 here: rows beyond those in use are zeros. */
     void (*dot[SMELT_FLOAT_DTYPES])(float *scores, const float *queries, int64_t stride, int rows,
@@ -54,5 +60,14 @@ struct smelt_decode_kernels {
     void (*blend)(float *out, float a, const float *other, float b, int64_t length);
 };
 SMELT_DECLARE_KERNELS(struct smelt_decode_kernels, smelt_decode);
+
+/* Where element d of `length` lies in a query or an output. */
+static inline int64_t smelt_decode_place(const struct smelt_decode_kernels *kernels, enum smelt_dtype dtype,
+                                         int64_t length, int64_t d)
+{
+    int64_t block = 2 * kernels->lanes, at = d % block, start = d - at;
+    if (!kernels->splits_bf16 || dtype != SMELT_BF16 || start + block > length) return d;
+    return start + at % 2 * kernels->lanes + at / 2;
+}
 
 #endif

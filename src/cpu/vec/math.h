@@ -125,21 +125,33 @@ VEC vf vec_sigmoid(vf x)
 }
 
 #ifdef VEC_HAS_SCALE
-/* 1 / (1 + 2^x) for a result of 16 bits: within 2^-12 where it is bfloat16, 2^-13 where it is float16. */
-VEC vf vec_sigmoid_16(enum smelt_dtype dtype, vf x)
+/* 2^x as part of a result of 16 bits: within 2^-12 where it is bfloat16, 2^-13 where it is float16. */
+VEC vf vec_exp2_16(enum smelt_dtype dtype, vf x)
 {
     vf r = vec_fraction(x), p;
     if (dtype == SMELT_BF16) {
         p = vec_fma(vec_set(0x1.3f969ep-4f), r, vec_set(0x1.cefc50p-3f));
         p = vec_fma(p, r, vec_set(0x1.64444ap-1f));
         p = vec_fma(p, r, vec_set(0x1.fff632p-1f));
-        return vec_reciprocal_rough(vec_add(vec_scale_any(p, x), vec_set(1.0f)));
+        return vec_scale_any(p, x);
     }
     p = vec_fma(vec_set(0x1.bb7ccep-7f), r, vec_set(0x1.aa13f4p-5f));
     p = vec_fma(p, r, vec_set(0x1.ee798ap-3f));
     p = vec_fma(p, r, vec_set(0x1.62d166p-1f));
     p = vec_fma(p, r, vec_set(0x1.00002cp+0f));
-    return vec_reciprocal_rough(vec_add(vec_scale_any(p, x), vec_set(1.0f)));
+    return vec_scale_any(p, x);
+}
+/* 1 / (1 + 2^x), likewise. */
+VEC vf vec_sigmoid_16(enum smelt_dtype dtype, vf x)
+{
+    return vec_reciprocal_rough(vec_add(vec_exp2_16(dtype, x), vec_set(1.0f)));
+}
+/* The same, with 1 minus it as `rest`. */
+VEC vf vec_sigmoid_pair_16(enum smelt_dtype dtype, vf x, vf *rest)
+{
+    vf e = vec_exp2_16(dtype, x), value = vec_reciprocal_rough(vec_add(e, vec_set(1.0f)));
+    *rest = vec_min(vec_mul(e, value), vec_set(1.0f)); /* 1 where e is infinite and value 0 */
+    return value;
 }
 #endif
 

@@ -50,13 +50,13 @@ static smelt_status launch(const struct smelt_cuda_call *call, const struct job 
     const bool vectors = by_vectors(job, loop);
     if (vectors) split(loop, &p, 16 / gate->item);
     const int64_t launches = smelt_walk_begin(&p.walk, loop), work = p.walk.rows * p.vectors;
-    p.walk.narrow = work <= INT32_MAX;
+    p.narrow = work < INT32_MAX - 2 * SMELT_GLU_THREADS;
     p.streaming = smelt_cuda_streams(call, gate->elements * gate->item);
     /* two a thread where that leaves every multiprocessor enough to do */
     const int a_thread = vectors ? 1 + (work > (int64_t)call->device.multiprocessors * 4096) : 0;
     int64_t blocks = (work + SMELT_GLU_THREADS - 1) / SMELT_GLU_THREADS;
     if (a_thread == 2) blocks = (blocks + 1) / 2;
-    if (!vectors && blocks > INT32_MAX) blocks = INT32_MAX;
+    if (!vectors) blocks = smelt_cuda_blocks(blocks);
     const struct smelt_cuda_grid grid = {SMELT_IMAGE_glu_f32 + (unsigned)gate->dtype,
                                          names[job->gradient][3 * (int)job->activation + a_thread],
                                          blocks,

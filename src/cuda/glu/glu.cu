@@ -95,8 +95,8 @@ __device__ __forceinline__ void run_vectors(const smelt_glu_params &p)
         int64_t row = 0;
         column[v] = number;
         if (p.walk.rows > 1) {
-            row = p.walk.narrow ? static_cast<uint32_t>(number) / static_cast<uint32_t>(p.vectors)
-                                : number / p.vectors;
+            row = p.narrow ? static_cast<uint32_t>(number) / static_cast<uint32_t>(p.vectors)
+                           : number / p.vectors;
             column[v] = number - row * p.vectors;
         }
         column[v] *= kCount;

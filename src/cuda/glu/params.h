@@ -15,7 +15,7 @@ typedef struct smelt_glu_params {
     char *data[SMELT_GLU_TENSORS]; /* NULL where absent; OUT is the cotangent in a gradient */
     int64_t length;                /* elements of a row */
     int64_t vectors;               /* of a row, the last one perhaps a part */
-    int32_t streaming;
+    int32_t streaming, narrow;     /* the latter: fewer than 2^31 vectors */
 } smelt_glu_params;
 
 /* X(kernel, activation, vectors a thread): for every type, in the image of the type. The generic ones have

@@ -6,15 +6,18 @@
 #include "../norm/params.h"
 #include "params.h"
 
-static const struct {
-    const char *name;
-    int64_t experts; /* at most */
-} kernels[] = {
-#define KERNEL(name, groups) {#name, 32 * SMELT_MOE_LANE_EXPERTS * groups},
-    SMELT_MOE_ROWS(KERNEL)
-#undef KERNEL
-};
-enum { KERNELS = sizeof kernels / sizeof *kernels, ROWS_A_BLOCK = SMELT_MOE_THREADS / 32 };
+enum { ROWS_A_BLOCK = SMELT_MOE_THREADS / 32 }; /* where a warp has a row */
+
+/* The kernel, and how many lanes of a warp have a row: a lane holds 16 experts and finishes one choice. */
+static const char *choose(const struct smelt_moe_routing_args *a, int *lanes)
+{
+    const int64_t room = a->experts > 16 * a->chosen ? (a->experts + 15) / 16 : a->chosen;
+    *lanes = room <= 8 ? 8 : room <= 16 ? 16 : 32;
+    if (room <= 8) return "smelt_moe_routing_8";
+    if (room <= 16) return "smelt_moe_routing_16";
+    if (room <= 32) return "smelt_moe_routing_32";
+    return a->experts <= 512 ? "smelt_moe_routing_warp" : "smelt_moe_routing_generic";
+}
 
 static void fill(smelt_moe_params *p, const struct smelt_loop *loop, const struct smelt_view *const *views,
                  const struct smelt_view *scale)
@@ -53,18 +56,17 @@ static smelt_status route(const struct smelt_cuda_call *call, const struct smelt
     smelt_loop_init(&loop, SMELT_MOE_TENSORS, views, a->logits->rank - 1, true);
     const int64_t launches = smelt_walk_begin(&p.walk, &loop);
     fill(&p, &loop, views, a->per_expert_scale);
-    int k = 0;
-    while (k < KERNELS && kernels[k].experts < a->experts) k++;
-    int64_t blocks = (p.walk.rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;
-    const int64_t resident =
-        (int64_t)call->device.multiprocessors * 16; /* more only repeat what they begin with */
-    if (blocks > resident) blocks = resident;
-    const struct smelt_cuda_grid grid = {SMELT_IMAGE_moe_routing,
-                                         k < KERNELS ? kernels[k].name : "smelt_moe_routing_generic",
-                                         blocks,
-                                         SMELT_MOE_THREADS,
-                                         1,
-                                         1};
+    int lanes;
+    const char *const kernel = choose(a, &lanes);
+    const int64_t rows = SMELT_MOE_THREADS / lanes;
+    int64_t blocks = (p.walk.rows + rows - 1) / rows;
+    const int64_t resident = (int64_t)call->device.multiprocessors * 5; /* by the registers */
+    if (blocks > resident) {
+        const int64_t turns = (blocks + resident - 1) / resident;
+        blocks = (blocks + turns - 1) / turns; /* even shares */
+    }
+    blocks = smelt_cuda_blocks(blocks);
+    const struct smelt_cuda_grid grid = {SMELT_IMAGE_moe_routing, kernel, blocks, SMELT_MOE_THREADS, 1, 1};
     return run_rows(call, &loop, views, &grid, launches, &p);
 }
 
@@ -103,6 +105,7 @@ static smelt_status gradient(struct smelt_cuda_call *call, const struct smelt_mo
     int64_t blocks = (p.walk.rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK, room = ((int64_t)1 << 24) / a->experts;
     if (room > (int64_t)call->device.multiprocessors * 8) room = (int64_t)call->device.multiprocessors * 8;
     if (blocks > room) blocks = room > 0 ? room : 1;
+    blocks = smelt_cuda_blocks(blocks);
     const int64_t warps = launches * blocks * ROWS_A_BLOCK;
     void *memory = NULL;
     if (a->dper_expert_scale)

@@ -22,11 +22,4 @@ typedef struct smelt_moe_params {
     float *dscale; /* gradient: sums over the rows of each warp, (warps, experts), or NULL */
 } smelt_moe_params;
 
-/* X(kernel, groups of 4 experts a lane) */
-#define SMELT_MOE_ROWS(X)                                                                                    \
-    X(smelt_moe_routing_1, 1)                                                                                \
-    X(smelt_moe_routing_2, 2)                                                                                \
-    X(smelt_moe_routing_4, 4)                                                                                \
-    X(smelt_moe_routing_8, 8)
-
 #endif

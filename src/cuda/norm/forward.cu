@@ -54,14 +54,17 @@ __device__ __forceinline__ Statistics statistics(const Row<kKind, kVectors> &row
     for (int v = 0; v < kVectors; v++) {
         row.values(v, f);
         if (kKind == SMELT_NORM_LAYER && team.rank + v * team.total >= vectors) continue;
+        float own[2][2] = {{0, 0}, {0, 0}}; /* short chains */
 #pragma unroll
         for (int i = 0; i < kCount; i++) {
             float d = f[i];
             if (kKind == SMELT_NORM_LAYER) d -= s.centre.pivot;
             if (kKind == SMELT_NORM_LAYER && kWide) d -= s.centre.high;
-            if (kKind == SMELT_NORM_LAYER) sums[0] += d;
-            sums[1] = fmaf(d, d, sums[1]);
+            if (kKind == SMELT_NORM_LAYER) own[0][i % 2] += d;
+            own[1][i % 2] = fmaf(d, d, own[1][i % 2]);
         }
+#pragma unroll
+        for (int k = 0; k < 2; k++) sums[k] += own[k][0] + own[k][1];
     }
     if constexpr (kKind == SMELT_NORM_LAYER) {
         team_sum(team, shared, count, sums);

@@ -233,13 +233,13 @@ template <int kKind> __device__ __forceinline__ void gradient(const smelt_norm_p
 } // namespace smelt
 
 #define SMELT_FORWARD(name, kind)                                                                            \
-    extern "C" __global__ void __launch_bounds__(SMELT_NORM_GENERIC_THREADS)                                 \
+    extern "C" __global__ void __launch_bounds__(SMELT_NORM_GENERIC_THREADS, 1)                              \
         name(const __grid_constant__ smelt_norm_params p)                                                    \
     {                                                                                                        \
         smelt::forward<kind>(p);                                                                             \
     }
 #define SMELT_GRADIENT(name, kind)                                                                           \
-    extern "C" __global__ void __launch_bounds__(SMELT_NORM_GENERIC_THREADS)                                 \
+    extern "C" __global__ void __launch_bounds__(SMELT_NORM_GENERIC_THREADS, 1)                              \
         name(const __grid_constant__ smelt_norm_params p)                                                    \
     {                                                                                                        \
         smelt::gradient<kind>(p);                                                                            \

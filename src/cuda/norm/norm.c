@@ -127,7 +127,7 @@ static int64_t choose(const struct smelt_cuda_call *call, const struct smelt_cud
         p->lanes = plan.lanes, p->cluster = plan.cluster;
         return plan.blocks / plan.cluster * (plan.lanes > 32 ? 1 : plan.threads / plan.lanes);
     }
-    int64_t blocks = p->walk.rows < INT32_MAX ? p->walk.rows : INT32_MAX;
+    int64_t blocks = smelt_cuda_blocks(p->walk.rows);
     if (job->gradient) { /* each has sums in memory */
         const int64_t room = ((int64_t)1 << 26) / p->dim, most = 4 * device->multiprocessors;
         if (blocks > most) blocks = most;

@@ -73,6 +73,6 @@ struct smelt_norm_plan smelt_norm_plan(const struct smelt_cuda_norm *job, int ty
     if (resident < 1) resident = 1;
     plan.blocks = wanted;
     if (wanted > resident) plan.blocks = divide_up(wanted, divide_up(wanted, resident)); /* even shares */
-    plan.blocks *= plan.cluster;
+    plan.blocks = smelt_cuda_blocks(plan.blocks) * plan.cluster;
     return plan;
 }

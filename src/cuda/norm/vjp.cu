@@ -114,15 +114,18 @@ __device__ __forceinline__ Statistics statistics(const Inputs<kKind, kVectors> &
         if (team.rank + v * team.total >= vectors) continue;
         in.row.values(v, f);
         Elements::unpack(in.dout[v], g);
+        float own[4][2] = {{0, 0}, {0, 0}, {0, 0}, {0, 0}}; /* short chains */
 #pragma unroll
         for (int i = 0; i < kCount; i++) {
             const float h = g[i] * gains[v][i];
             float d = f[i];
             if (kLayer) d -= s.centre.pivot;
             if (kLayer && kWide) d -= s.centre.high;
-            sums[0] = fmaf(d, d, sums[0]), sums[1] = fmaf(h, d, sums[1]);
-            if (kLayer) sums[kLayer ? 2 : 0] += d, sums[kLayer ? 3 : 0] += h;
+            own[0][i % 2] = fmaf(d, d, own[0][i % 2]), own[1][i % 2] = fmaf(h, d, own[1][i % 2]);
+            if (kLayer) own[2][i % 2] += d, own[3][i % 2] += h;
         }
+#pragma unroll
+        for (int k = 0; k < (kLayer ? 4 : 2); k++) sums[k] += own[k][0] + own[k][1];
     }
     team_sum(team, shared, count, sums);
     const float rest = kLayer ? sums[kLayer ? 2 : 0] * p.inverse_dim : 0.0f;

@@ -126,7 +126,7 @@ static smelt_status launch(const struct smelt_cuda_call *call, const struct smel
     p.narrow = work < INT32_MAX - SMELT_ROPE_THREADS;
     p.streaming = smelt_cuda_streams(call, a->out->elements * a->out->item);
     int64_t blocks = (work + SMELT_ROPE_THREADS - 1) / SMELT_ROPE_THREADS;
-    if (!vectors && blocks > INT32_MAX) blocks = INT32_MAX;
+    if (!vectors) blocks = smelt_cuda_blocks(blocks);
     const struct smelt_cuda_grid grid = {SMELT_IMAGE_rope_f32 + (unsigned)a->x->dtype,
                                          names[vectors][a->traditional],
                                          blocks,

@@ -49,14 +49,25 @@ static struct {
     CUmodule modules[kImages];
 } loaded[kContexts];
 
+/* Loading is not work of a stream, so it is allowed while one is captured. */
+static CUresult load(CUmodule *module, const unsigned char *data)
+{
+    const struct smelt_cuda_driver *cuda = smelt_cuda_driver();
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    CUresult result = cuda->ThreadExchangeStreamCaptureMode(&mode);
+    if (result) return result;
+    result = cuda->ModuleLoadData(module, data);
+    const CUresult restored = cuda->ThreadExchangeStreamCaptureMode(&mode);
+    return result ? result : restored;
+}
+
 static CUresult find_module(CUcontext context, int image, CUmodule *module)
 {
     for (int i = 0; i < kContexts; i++) {
         if (!loaded[i].context) loaded[i].context = context;
         if (loaded[i].context != context) continue;
         CUresult result = CUDA_SUCCESS;
-        if (!loaded[i].modules[image])
-            result = smelt_cuda_driver()->ModuleLoadData(&loaded[i].modules[image], images[image].data);
+        if (!loaded[i].modules[image]) result = load(&loaded[i].modules[image], images[image].data);
         *module = loaded[i].modules[image];
         return result;
     }

@@ -46,7 +46,8 @@
 /* Few queries, keys split over blocks: SPLIT(D, Dv, keys a tile, stages, general). */
 #define SMELT_SDPA_SPLIT_64(SPLIT)  SPLIT( 64,  64, 128, 6, 0) SPLIT( 64,  64, 128, 6, 1)
 #define SMELT_SDPA_SPLIT_96(SPLIT)  SPLIT( 96,  96, 128, 4, 0) SPLIT( 96,  96, 128, 4, 1)
-#define SMELT_SDPA_SPLIT_128(SPLIT) SPLIT(128, 128, 128, 3, 0) SPLIT(128, 128, 128, 3, 1)
+#define SMELT_SDPA_SPLIT_128(SPLIT) SPLIT(128, 128, 128, 3, 0) SPLIT(128, 128, 128, 3, 1)      \
+                                    SPLIT(128, 128,  64, 6, 0) SPLIT(128, 128,  96, 4, 0)
 #define SMELT_SDPA_SPLIT_192(SPLIT) SPLIT(192, 192,  64, 4, 0) SPLIT(192, 192,  64, 4, 1)
 #define SMELT_SDPA_SPLIT_256(SPLIT) SPLIT(256, 256,  64, 3, 0) SPLIT(256, 256,  64, 3, 1)
 #define SMELT_SDPA_SPLITS(SPLIT)                                                                \

@@ -266,7 +266,11 @@ template <class L> __device__ __forceinline__ void query_gradients(const smelt_s
 {
     extern __shared__ unsigned char memory[];
     const VjpShared<L> shared(memory);
-    if (threadIdx.x == 0) shared.start();
+    if (threadIdx.x == 0) {
+        const void *const maps[] = {&g.forward.q_map, &g.forward.k_map, &g.forward.v_map, &g.dout_map};
+        for (const void *map : maps) prefetch_map(map);
+        shared.start();
+    }
     __syncthreads();
     launch_dependents();
     QueryTile tile = {};
