@@ -77,9 +77,10 @@ static void find_compiler(char path[4096])
 
 const char *smelt_compiler_path(void)
 {
-    static _Thread_local char path[4096];
+    static _Thread_local char whole[4096];
+    char path[4096];
     find_compiler(path);
-    return path[0] && runnable(path) ? path : NULL;
+    return path[0] && runnable(path) && realpath(path, whole) ? whole : NULL;
 }
 
 static void stop_child(void)

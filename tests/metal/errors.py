@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 
 import smelt_metal
-from smelt_metal import COMPILE_ERROR, INVALID_ARGUMENT, UNSUPPORTED, Error, Library
+from smelt_metal import COMPILE_ERROR, INTERNAL_ERROR, INVALID_ARGUMENT, OK, UNSUPPORTED, Error, Library
 
 GOOD = """kernel void add(device const float *x [[buffer(0)]], device float *y [[buffer(1)]], constant float &by [[buffer(2)]],
   threadgroup float *room [[threadgroup(0)]], uint i [[thread_position_in_grid]]) { room[0] = by; y[i] = x[i] + by; }"""
@@ -105,6 +105,39 @@ def without_compiler():
     return ""
 
 
+def with_compiler(script):
+    """What a first compilation says with this shell script for a compiler."""
+    path = os.path.join(tempfile.mkdtemp(), "smelt-metalc")
+    with open(path, "w") as file:
+        file.write("#!/bin/sh\n" + script)
+    os.chmod(path, 0o755)
+    os.environ["SMELT_METALC"] = path
+    try:
+        Library("kernel void never_seen_either(device int *o) { o[0] = 1; }")
+    except Error as error:
+        return error.status, str(error)
+    finally:
+        shutil.rmtree(os.path.dirname(path))
+    return OK, ""
+
+
+def broken_compilers():
+    for script, words in [("exit 3", "ran out of memory"), ("kill -9 $$", "ended by signal 9"), ("exit 0", "ended with code 0"),
+                          ("head -c 100 /dev/zero", "not one"), ("yes", "Metal compiler")]:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            status, text = pool.apply(with_compiler, (script,))
+        assert status in (COMPILE_ERROR, INTERNAL_ERROR) and words in text, (script, status, text)
+
+
+def large_texts():
+    kernel = "kernel void k(device int *o) { o[0] = 7; }"
+    out = np.zeros(1, np.int32)
+    Library("/*" + "x" * (10 << 20) + "*/ " + kernel).function("k")(buffers={0: out})
+    assert out[0] == 7
+    fails(COMPILE_ERROR, "<source>:1:", lambda: Library("(" * (10 << 20)))
+    fails(COMPILE_ERROR, "<source>:1:", lambda: Library("x " * (5 << 20)))
+
+
 def both(number):
     return Library(GOOD.replace("add", "raced")).function("raced") is not None
 
@@ -130,7 +163,7 @@ def cache():
     os.environ["SMELT_CACHE_DIR"] = old
 
 
-TESTS = [text, folders, bindings, compiler, cache]
+TESTS = [text, folders, bindings, compiler, broken_compilers, large_texts, cache]
 
 if __name__ == "__main__":
     failed = 0
