@@ -190,6 +190,10 @@ static void check_bits(struct check *c)
         for (int64_t i = 0; i < ref_count(a.q); i++) ref_store(in_place, i, ref_load(a.q, i));
         check_filled(c, in_place);
         check_in_place(c, in_place);
+#ifdef SMELT_CHECK_ON_DEVICE /* where another layout of q may be another kernel's */
+        out = other;
+        check_status(c, smelt_sdpa(out, NULL, in_place, a.k, a.v, &a.options, NULL));
+#endif
         check_status(c, smelt_sdpa(in_place, NULL, in_place, a.k, a.v, &a.options, NULL));
         attention_same(c, in_place, out, "in place");
     }

@@ -53,6 +53,23 @@ static const struct gradient_case cases[] = {
      .k_length = 140,
      .causal = 1,
      .hidden = 1},
+    {.name = "keys that nobody sees",
+     .batch = 1,
+     .heads = 4,
+     .kv_heads = 2,
+     .q_length = 100,
+     .k_length = 300,
+     .causal = 1,
+     .offset = 1,
+     .hidden = 1},
+    {.name = "masked keys, NaN",
+     .batch = 1,
+     .heads = 2,
+     .kv_heads = 2,
+     .q_length = 70,
+     .k_length = 90,
+     .mask = 4,
+     .hidden = 1},
     {.name = "lengths of none, NaN",
      .batch = 3,
      .heads = 2,
@@ -243,6 +260,7 @@ static void make_options(struct problem *problem, const struct gradient_case *wh
     smelt_sdpa_options *o = &problem->host;
     *o = (smelt_sdpa_options)SMELT_SDPA_OPTIONS_INIT;
     o->causal = what->causal, o->softcap = what->softcap;
+    if (what->offset) o->kv_offset = 0;
     if (what->window_left) o->window_left = what->window_left;
     problem->device = *o;
     if (what->sinks) {
@@ -316,10 +334,10 @@ static void compare(const struct gradient_case *what, int64_t dim, const char *n
     fail(what, got->host.dtype, dim, text);
 }
 
-/* NaN in keys and values beyond kv_lengths and behind key_mask, and in queries that see no key with their
+/* NaN in keys and values that no query sees, and in queries that see no key with their
  * dout, on the device alone: no bit may change. */
-static void hide_nan(struct problem *problem, struct pair *q, struct pair *k, struct pair *v,
-                     struct pair *dout, const struct pair *lse)
+static void hide_nan(const struct gradient_case *what, struct problem *problem, struct pair *q,
+                     struct pair *k, struct pair *v, struct pair *dout, const struct pair *lse)
 {
     for (int64_t row = 0; row < count_of(&lse->host); row++) {
         if (ref_load(&lse->host, row) != -INFINITY) continue;
@@ -332,7 +350,9 @@ static void hide_nan(struct problem *problem, struct pair *q, struct pair *k, st
     for (int64_t row = 0; row < k->shape[0] * k->shape[1] * keys; row++) {
         const int64_t batch = row / keys / k->shape[1], key = row % keys;
         const int hidden = (mask && ref_load(mask, batch * keys + key) == 0) ||
-                           (lengths && (double)key >= ref_load(lengths, batch));
+                           (lengths && (double)key >= ref_load(lengths, batch)) ||
+                           (what->offset && key >= what->q_length) ||
+                           (what->mask == 4 && ref_load(problem->host.mask, key) == -INFINITY);
         for (int64_t i = 0; hidden && i < k->shape[3]; i++) ref_store(&k->host, row * k->shape[3] + i, NAN);
         for (int64_t i = 0; hidden && i < v->shape[3]; i++) ref_store(&v->host, row * v->shape[3] + i, NAN);
     }
@@ -424,7 +444,7 @@ static void run_case(const struct gradient_case *what, DLDataType type, int64_t 
         fail(what, type, dim, smelt_last_error());
     for (int i = 0; i < kGradients; i++)
         if (to[i]) compare(what, dim, names[i], to[i], &wide[i]), free(wide[i].data);
-    if (what->hidden) hide_nan(&problem, q, k, v, dout, lse);
+    if (what->hidden) hide_nan(what, &problem, q, k, v, dout, lse);
     repeat(what, &problem, &to, q, k, v, out, lse, dout, dlse);
     for (int i = 0; i < problem.count; i++) {
         free(problem.pairs[i].host.data);

@@ -111,7 +111,7 @@ template <class L> struct KeyConsumer {
     {
         Place<true> place = {tile.batch,        head, {row(0), row(1)}, query + lane() % 4 * 2,
                              tile.range.length, {}};
-        place.set_interval(tile.range);
+        place.set_interval(tile.range, g.forward.q_length);
         return place;
     }
 

@@ -101,7 +101,7 @@ template <class L> struct QueryConsumer {
         const smelt_sdpa_params &p = g.forward;
         Place<false> place = {tile.batch,        tile.head, {row(0), row(1)}, n * L::kSteps + lane() % 4 * 2,
                               tile.range.length, {}};
-        if (L::kGeneral || !uncut.has(n)) place.set_interval(tile.range);
+        if (L::kGeneral || !uncut.has(n)) place.set_interval(tile.range, g.forward.q_length);
         if (L::kGeneral) {
             uint32_t unused[L::kSteps / 4];
             weigh_general<typename L::Element, false>(scores, unused, p, place,

@@ -64,13 +64,15 @@ template <bool kKeyRows> struct Place {
     {
         return kKeyRows ? column + i / 4 * 8 + i % 2 : rows[i / 2 % 2];
     }
-    __device__ __forceinline__ void set_interval(const Range &range)
+    /* Queries beyond the last see nothing: what no other sees may be NaN. */
+    __device__ __forceinline__ void set_interval(const Range &range, int q_length)
     {
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             if (kKeyRows) {
                 interval.low[r] = rows[r] - range.right - column;
-                interval.high[r] = rows[r] < range.length ? rows[r] - range.left - column : -1;
+                interval.high[r] =
+                    rows[r] < range.length ? min(rows[r] - range.left, q_length - 1) - column : -1;
             } else {
                 interval.low[r] = rows[r] + range.left - column;
                 interval.high[r] = min(rows[r] + range.right, range.length - 1) - column;
