@@ -22,7 +22,7 @@ class Params(ctypes.Structure):
                     "batch", "heads_q", "heads_kv", "group", "q_length", "k_length", "head_dim", "value_dim", "q_head_step", "q_batch_step",
                     "k_head_step", "k_batch_step", "v_head_step", "v_batch_step", "type", "q_type", "k_type", "v_type", "mask_type", "sinks_type", "key_mask_bytes",
                     "lower_right", "kv_offset", "left", "right", "section", "m_tiles", "splits", "persistent")] + [
-                    ("scale_log2", FL), ("softcap", FL), ("softcap_inverse", FL), ("mask_unit", FL), ("padding", ctypes.c_ubyte * 64)]
+                    ("scale_log2", FL), ("softcap", FL), ("softcap_inverse", FL), ("mask_unit", FL), ("padding", ctypes.c_ubyte * 320)]
 
 
 class Kernel(ctypes.Structure):

@@ -50,7 +50,7 @@ template <class L> struct Consumer {
     float scores[L::kKeys / 2], output[L::kValueDim / 2];
     uint32_t weights[L::kKeys / 4];
     Softmax softmax;
-    MaskAhead<typename L::Element, L::kMaskAhead ? L::kKeys : 16, L::kBooleanAhead> ahead;
+    BooleanAhead<L::kBooleanAhead ? L::kKeys : 16> ahead;
 
     __device__ __forceinline__ Consumer(const smelt_sdpa_params &p, const Shared<L> &shared, int group)
         : p(p), shared(shared), group(group)
@@ -79,14 +79,23 @@ template <class L> struct Consumer {
     __device__ __forceinline__ void mask(const Work &work, int n)
     {
         const bool cut = !work.uncut.has(n);
-        if (!L::kGeneral && !L::kMaskAhead && !cut) return;
+        if (!L::kGeneral && !L::kBooleanAhead && !L::kAdditiveAhead && !cut) return;
         const int column = n * L::kKeys + lane() % 4 * 2, batch = work.tile.batch;
         const Range range = key_range(p, batch);
         int query[2];
         for (int r = 0; r < 2; r++) query[r] = query_of(own_row(work.tile, r));
-        if constexpr (L::kMaskAhead) {
-            ahead.apply(scores, p, lane());
+        if constexpr (L::kBooleanAhead) {
+            ahead.apply(scores, lane());
             if (n > work.begin) load_mask(work, n - 1);
+        }
+        if constexpr (L::kAdditiveAhead) {
+            /* its ring is one place behind that of the keys, which have been released */
+            Ring<L::kStages> masks;
+            masks.count = (keys.count + 2 * L::kStages - 1) & (2 * L::kStages - 1);
+            barrier_wait(shared.mask_full(masks.stage()), masks.phase());
+            add_mask_tile<typename L::Element>(scores, shared.mask(masks.stage()) + group * 64 * 128,
+                                               L::kMaskChunkBytes, p.mask_unit, thread());
+            release<L>(shared.mask_empty(masks.stage()), rank(), lane());
         }
         if (L::kGeneral) {
             int64_t rows[2];
@@ -142,7 +151,7 @@ template <class L> struct Consumer {
      * output of the current one, so that the softmax runs under the second product. */
     __device__ __forceinline__ void run_keys(const Work &work)
     {
-        if constexpr (L::kMaskAhead) load_mask(work, work.end - 1);
+        if constexpr (L::kBooleanAhead) load_mask(work, work.end - 1);
         const uint32_t query = shared.query() + group * 64 * L::kRowBytes;
         barrier_wait(shared.key_full(keys.stage()), keys.phase());
         issue_scores<L>(scores, query, shared.key(keys.stage()));

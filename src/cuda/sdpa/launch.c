@@ -16,7 +16,8 @@ int smelt_sdpa_shared_bytes(const struct smelt_sdpa_kernel *kernel)
 {
     const int queries = 64 * kernel->consumers * kernel->head_dim * 2;
     const int tiles = kernel->stages * kernel->keys * (kernel->head_dim + kernel->value_dim) * 2;
-    return queries + tiles + 8 * (1 + 2 * kernel->consumers + 4 * kernel->stages) + 8 + 1024;
+    const int mask = kernel->general == 3 ? kernel->stages * kernel->keys * 64 * kernel->consumers * 2 : 0;
+    return queries + tiles + mask + 8 * (1 + 2 * kernel->consumers + 6 * kernel->stages) + 8 + 1024;
 }
 
 CUresult smelt_sdpa_encode_map(smelt_tensor_map *map, const smelt_sdpa_view *view, int type, int dim,
@@ -57,6 +58,10 @@ CUresult smelt_sdpa_encode_maps(smelt_sdpa_params *p, const struct smelt_sdpa_ke
     if (!result)
         result = smelt_sdpa_encode_map(&p->v_map, &p->v, p->type, p->value_dim, p->k_length, p->heads_kv,
                                        p->batch, chunk, keys, &p->v_head_step, &p->v_batch_step);
+    if (!result && kernel->general == 3)
+        result = smelt_sdpa_encode_map(&p->mask_map, &p->mask, p->type, p->k_length, p->q_length, p->heads_q,
+                                       p->batch, 64, 64 * kernel->consumers, &p->mask_head_step,
+                                       &p->mask_batch_step);
     return result;
 }
 

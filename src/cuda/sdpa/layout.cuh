@@ -17,7 +17,8 @@ struct Layout {
     static constexpr int kKeys = kKeys_, kStages = kStages_, kCluster = kCluster_;
     static constexpr bool kPingPong = kPingPong_;
     /* masks, soft capping, any scale; or a mask tensor alone, as mask_ahead.cuh reads it */
-    static constexpr bool kGeneral = kMasks_ == 1, kMaskAhead = kMasks_ >= 2, kBooleanAhead = kMasks_ == 2;
+    static constexpr bool kGeneral = kMasks_ == 1, kBooleanAhead = kMasks_ == 2,
+                          kAdditiveAhead = kMasks_ == 3;
     /* few queries: the queries of all heads of a group in one tile, keys split over blocks */
     static constexpr bool kPacked = kPacked_;
 
@@ -38,8 +39,12 @@ struct Layout {
     static constexpr int kQueryAt = 0;
     static constexpr int kKeyAt = kQueryBytes;
     static constexpr int kValueAt = kKeyAt + kStages * kKeyBytes;
-    static constexpr int kBarriersAt = kValueAt + kStages * kValueBytes;
-    static constexpr int kBarriers = 1 + 2 * kConsumers + 4 * kStages;
+    /* entries of an additive mask: chunks of 64 keys, [rows][64], swizzled over 128 bytes */
+    static constexpr int kMaskChunkBytes = kRows * 128, kMaskChunks = kKeys / 64;
+    static constexpr int kMaskBytes = kAdditiveAhead ? kMaskChunks * kMaskChunkBytes : 0;
+    static constexpr int kMaskAt = kValueAt + kStages * kValueBytes;
+    static constexpr int kBarriersAt = kMaskAt + kStages * kMaskBytes;
+    static constexpr int kBarriers = 1 + 2 * kConsumers + 6 * kStages;
     static constexpr int kRepairAt = kBarriersAt + 8 * kBarriers; /* two words, see Shared::repair */
     static constexpr int kSharedBytes = kRepairAt + 8 + 1024;
 
@@ -47,6 +52,7 @@ struct Layout {
                   "one warpgroup a packed tile");
     static_assert(kHeadDim % kChunk == 0 && kValueDim % kChunk == 0, "whole chunks");
     static_assert(kKeys % 16 == 0 && (kKeys / kCluster) % 8 == 0, "whole swizzle atoms");
+    static_assert(!kAdditiveAhead || kKeys % 64 == 0, "whole chunks of the mask");
     static_assert(kSharedBytes <= 232448, "shared memory of one multiprocessor");
 };
 
@@ -78,14 +84,23 @@ template <class L> struct Shared {
     {
         return barrier(3 * L::kStages + stage);
     }
+    __device__ __forceinline__ uint32_t mask(int stage) const
+    {
+        return base + L::kMaskAt + stage * L::kMaskBytes;
+    }
+    __device__ __forceinline__ uint32_t mask_full(int stage) const { return barrier(4 * L::kStages + stage); }
+    __device__ __forceinline__ uint32_t mask_empty(int stage) const
+    {
+        return barrier(5 * L::kStages + stage);
+    }
     /* each warpgroup has its own 64 queries */
     __device__ __forceinline__ uint32_t query_full(int group) const
     {
-        return barrier(4 * L::kStages + group);
+        return barrier(6 * L::kStages + group);
     }
     __device__ __forceinline__ uint32_t query_empty(int group) const
     {
-        return barrier(4 * L::kStages + L::kConsumers + group);
+        return barrier(6 * L::kStages + L::kConsumers + group);
     }
     __device__ __forceinline__ uint32_t finished() const { return barrier(L::kBarriers - 1); }
 
@@ -133,6 +148,8 @@ template <class L> struct Shared {
         for (int stage = 0; stage < L::kStages; stage++) {
             barrier_init(key_full(stage), 1);
             barrier_init(value_full(stage), 1);
+            barrier_init(mask_full(stage), 1);
+            barrier_init(mask_empty(stage), 4 * L::kConsumers);
             barrier_init(key_empty(stage), 4 * L::kConsumers * L::kCluster);
             barrier_init(value_empty(stage), 4 * L::kConsumers * L::kCluster);
         }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Masks from memory at the speed of the products: a quad of threads reads 32 columns of a row in 16-byte
- * (boolean: 8-byte) pieces, one tile ahead of their use, and then hands them out among its lanes. */
+/* Masks from memory at the speed of the products. Of a boolean mask a quad of threads reads 32 columns of a
+ * row in pieces of 8 bytes, one tile ahead of their use, and then hands them out among its lanes; an additive
+ * one comes by tensor copies. */
 #pragma once
 
-#include "epilogue.cuh"
 #include "mask.cuh"
 
 namespace smelt
@@ -28,38 +28,29 @@ __device__ __forceinline__ void load_words(uint32_t (&words)[2], const void *fro
                  : "memory");
 }
 
-__device__ __forceinline__ void load_words(uint32_t (&words)[4], const void *from)
-{
-    asm volatile("ld.global.nc.v4.b32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
-                 : "l"(from)
-                 : "memory");
-}
-
-/* The mask entries of this thread's two rows for one tile of kKeys keys. */
-template <class Element, int kKeys, bool kBoolean> struct MaskAhead {
+/* The boolean entries of this thread's two rows for one tile of kKeys keys. */
+template <int kKeys> struct BooleanAhead {
     static constexpr int kPieces = (kKeys + 31) / 32;
-    uint32_t words[2][kPieces][kBoolean ? 2 : 4];
+    uint32_t words[2][kPieces][2];
 
-    /* The host has checked that lines begin at multiples of 16 bytes and lengths are multiples of 8. */
+    /* The host has checked that lines begin at multiples of 8 bytes and lengths are multiples of 8. */
     __device__ __forceinline__ void load(const smelt_sdpa_params &p, int batch, int head,
                                          const int (&query)[2], int tile, int lane)
     {
-        const int bytes = kBoolean ? 1 : 2;
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const unsigned char *line =
-                static_cast<const unsigned char *>(p.mask.data) + mask_row(p, batch, head, query[r]) * bytes;
+                static_cast<const unsigned char *>(p.mask.data) + mask_row(p, batch, head, query[r]);
 #pragma unroll
             for (int i = 0; i < kPieces; i++) {
                 const int inside = 32 * i + lane % 4 * 8, column = tile * kKeys + inside;
                 if (inside >= kKeys || column >= p.k_length) continue;
-                load_words(words[r][i], line + column * bytes);
+                load_words(words[r][i], line + column);
             }
         }
     }
 
-    __device__ __forceinline__ void apply_boolean(float (&scores)[kKeys / 2], int lane) const
+    __device__ __forceinline__ void apply(float (&scores)[kKeys / 2], int lane) const
     {
 #pragma unroll
         for (int r = 0; r < 2; r++) {
@@ -75,39 +66,35 @@ template <class Element, int kKeys, bool kBoolean> struct MaskAhead {
                     if (!(all[j % 4] & 1u << (8 * (j / 4) + e))) scores[4 * j + 2 * r + e] = -INFINITY;
         }
     }
-
-    /* `unit`: what one of the mask's is in raw scores. */
-    __device__ __forceinline__ void apply_additive(float (&scores)[kKeys / 2], float unit, int lane)
-    {
-#pragma unroll
-        for (int r = 0; r < 2; r++)
-#pragma unroll
-            for (int i = 0; i < kPieces; i++) {
-                quad_transpose(words[r][i], lane);
-#pragma unroll
-                for (int t = 0; t < 4; t++) {
-                    const int j = 4 * i + t;
-                    if (j >= kKeys / 8) continue;
-#pragma unroll
-                    for (int e = 0; e < 2; e++) {
-                        const float added =
-                            widen_bits(Element(), e ? words[r][i][t] >> 16 : words[r][i][t] & 0xFFFF);
-                        float &score = scores[4 * j + 2 * r + e];
-                        /* a hidden key's score may be NaN */
-                        score = added == -INFINITY ? -INFINITY : fmaf(added, unit, score);
-                    }
-                }
-            }
-    }
-
-    /* On raw scores. */
-    __device__ __forceinline__ void apply(float (&scores)[kKeys / 2], const smelt_sdpa_params &p, int lane)
-    {
-        if constexpr (kBoolean)
-            apply_boolean(scores, lane);
-        else
-            apply_additive(scores, p.mask_unit, lane);
-    }
 };
+
+/* Adds the entries of a tile that tensor copies wrote at `mask` (this warpgroup's 64 rows) to raw scores.
+ * `unit` is what one of the mask's is in raw scores. The swizzle moves 16-byte units of a row by its number
+ * modulo 8, so that the lanes of a warp meet in no bank. */
+template <class Element, int kCount>
+__device__ __forceinline__ void add_mask_tile(float (&scores)[kCount], uint32_t mask, int chunk_bytes,
+                                              float unit, int thread)
+{
+    const int lane = thread % 32, row = thread / 32 * 16 + lane / 4;
+    uint32_t line = mask + row * 128 + (lane / 4 << 4) + lane % 4 * 4;
+    /* opaque, or the eight addresses of a line stay in registers through the loop over keys */
+    asm volatile("" : "+r"(line));
+#pragma unroll
+    for (int j = 0; j < kCount / 4; j++)
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            uint32_t word;
+            asm("ld.shared.b32 %0, [%1];"
+                : "=r"(word)
+                : "r"((line ^ (j % 8 << 4)) + j / 8 * chunk_bytes + r * 8 * 128));
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                const float added = widen_bits(Element(), e ? word >> 16 : word & 0xFFFF);
+                float &score = scores[4 * j + 2 * r + e];
+                /* a hidden key's score may be NaN */
+                score = added == -INFINITY ? -INFINITY : fmaf(added, unit, score);
+            }
+        }
+}
 
 } // namespace smelt

@@ -60,6 +60,8 @@ typedef struct smelt_sdpa_params {
     float softcap;         /* 0 = none */
     float softcap_inverse; /* scale / softcap */
     float mask_unit;       /* 1 / scale, for mask_ahead.cuh */
+    smelt_tensor_map mask_map;
+    int32_t mask_head_step, mask_batch_step;
 } smelt_sdpa_params;
 
 #endif

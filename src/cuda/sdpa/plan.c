@@ -54,7 +54,10 @@ static int reads_ahead(const smelt_sdpa_params *p)
     if (p->mask.column != 1 || ((uintptr_t)p->mask.data & 15) != 0 || p->k_length % 8 != 0 ||
         (p->mask.batch | p->mask.head | p->mask.row) % 8 != 0)
         return 0;
-    return p->mask_type == SMELT_TYPE_BOOL ? 2 : 3;
+    if (p->mask_type == SMELT_TYPE_BOOL) return 2;
+    return smelt_sdpa_can_copy(&p->mask) && p->head_dim <= 192 && p->value_dim <= 192
+               ? 3
+               : 0; /* that are built */
 }
 
 /* Rows of whole 16 bytes. */

@@ -60,7 +60,7 @@ template <class L> struct Producer {
     const smelt_sdpa_params &p;
     const Shared<L> &shared;
     const Worker<L> worker;
-    Ring<L::kStages> keys, values;
+    Ring<L::kStages> keys, values, masks;
     Ring<1> queries;
 
     __device__ __forceinline__ Producer(const smelt_sdpa_params &p, const Shared<L> &shared)
@@ -100,6 +100,21 @@ template <class L> struct Producer {
         values.advance();
     }
 
+    __device__ __forceinline__ void load_mask(int n, const Tile &tile)
+    {
+        if constexpr (L::kAdditiveAhead) {
+            const uint32_t full = shared.mask_full(masks.stage());
+            barrier_wait(shared.mask_empty(masks.stage()), masks.phase() ^ 1);
+            barrier_expect(full, L::kMaskBytes);
+#pragma unroll
+            for (int chunk = 0; chunk < L::kMaskChunks; chunk++)
+                copy_box(shared.mask(masks.stage()) + chunk * L::kMaskChunkBytes, &p.mask_map, full,
+                         n * L::kKeys + 64 * chunk, tile.first_row, tile.head * p.mask_head_step,
+                         tile.batch * p.mask_batch_step);
+            masks.advance();
+        }
+    }
+
     /* All passes, or those to be repaired. */
     __device__ __forceinline__ void run(bool repair)
     {
@@ -111,9 +126,11 @@ template <class L> struct Producer {
             const int head = L::kPacked ? tile.head : tile.head / p.group;
             load_key(range.end - 1, head, tile.batch);
             if (!L::kPacked) load_queries(tile);
+            load_mask(range.end - 1, tile);
 #pragma unroll 1
             for (int n = range.end - 1; n > range.begin; n--) {
                 load_key(n - 1, head, tile.batch);
+                load_mask(n - 1, tile);
                 load_value(n, head, tile.batch);
             }
             load_value(range.begin, head, tile.batch);

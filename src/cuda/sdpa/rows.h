@@ -14,31 +14,30 @@
     ROW( 64,  64, 2, 128, 3, 1, 0, 1)    \
     ROW( 64,  64, 2, 128, 2, 1, 1, 1)    \
     ROW( 64,  64, 2, 128, 2, 1, 2, 1)    \
-    ROW( 64,  64, 2,  96, 2, 1, 3, 1)
+    ROW( 64,  64, 2, 128, 2, 1, 3, 1)
 #define SMELT_SDPA_ROWS_96(ROW)          \
     ROW( 96,  96, 2, 176, 2, 1, 0, 1)    \
     ROW( 96,  96, 2, 128, 2, 1, 0, 1)    \
     ROW( 96,  96, 2,  96, 2, 1, 1, 1)    \
     ROW( 96,  96, 2, 128, 2, 1, 2, 1)    \
-    ROW( 96,  96, 2,  80, 2, 1, 3, 1)
+    ROW( 96,  96, 2, 128, 2, 1, 3, 1)
 #define SMELT_SDPA_ROWS_128(ROW)         \
     ROW(128, 128, 2, 176, 2, 1, 0, 1)    \
     ROW(128, 128, 2, 128, 2, 1, 0, 1)    \
     ROW(128, 128, 2,  96, 2, 1, 1, 1)    \
     ROW(128, 128, 2, 128, 2, 1, 2, 1)    \
-    ROW(128, 128, 2,  80, 2, 1, 3, 1)
+    ROW(128, 128, 2,  64, 4, 1, 3, 1)
 #define SMELT_SDPA_ROWS_192(ROW)         \
     ROW(192, 192, 2, 112, 2, 1, 0, 0)    \
     ROW(192, 192, 2,  64, 2, 1, 1, 0)    \
     ROW(192, 128, 2, 128, 2, 1, 0, 0)    \
     ROW(192, 128, 2,  96, 2, 1, 1, 0)    \
     ROW(192, 192, 2,  64, 2, 1, 2, 0)    \
-    ROW(192, 192, 2,  48, 2, 1, 3, 0)
+    ROW(192, 192, 2,  64, 2, 1, 3, 0)
 #define SMELT_SDPA_ROWS_256(ROW)         \
     ROW(256, 256, 2,  80, 2, 1, 0, 0)    \
     ROW(256, 256, 2,  48, 2, 1, 1, 0)    \
-    ROW(256, 256, 2,  48, 2, 1, 2, 0)    \
-    ROW(256, 256, 2,  48, 2, 1, 3, 0)
+    ROW(256, 256, 2,  48, 2, 1, 2, 0)
 #define SMELT_SDPA_ROWS(ROW)                                                                    \
     SMELT_SDPA_ROWS_64(ROW) SMELT_SDPA_ROWS_96(ROW) SMELT_SDPA_ROWS_128(ROW)                    \
     SMELT_SDPA_ROWS_192(ROW) SMELT_SDPA_ROWS_256(ROW)
@@ -46,8 +45,7 @@
 /* Few queries, keys split over blocks: SPLIT(D, Dv, keys a tile, stages, general). */
 #define SMELT_SDPA_SPLIT_64(SPLIT)  SPLIT( 64,  64, 128, 6, 0) SPLIT( 64,  64, 128, 6, 1)
 #define SMELT_SDPA_SPLIT_96(SPLIT)  SPLIT( 96,  96, 128, 4, 0) SPLIT( 96,  96, 128, 4, 1)
-#define SMELT_SDPA_SPLIT_128(SPLIT) SPLIT(128, 128, 128, 3, 0) SPLIT(128, 128, 128, 3, 1)      \
-                                    SPLIT(128, 128,  64, 6, 0) SPLIT(128, 128,  96, 4, 0)
+#define SMELT_SDPA_SPLIT_128(SPLIT) SPLIT(128, 128, 128, 3, 0) SPLIT(128, 128, 128, 3, 1)
 #define SMELT_SDPA_SPLIT_192(SPLIT) SPLIT(192, 192,  64, 4, 0) SPLIT(192, 192,  64, 4, 1)
 #define SMELT_SDPA_SPLIT_256(SPLIT) SPLIT(256, 256,  64, 3, 0) SPLIT(256, 256,  64, 3, 1)
 #define SMELT_SDPA_SPLITS(SPLIT)                                                                \
