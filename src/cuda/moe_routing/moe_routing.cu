@@ -274,7 +274,8 @@ __device__ __forceinline__ void run_generic(const smelt_moe_params &p)
         route(p, row, lane, softmax.usual(), [&](float &probability) {
             uint64_t best = 0;
             for (int64_t e = lane; e < p.experts; e += 32) {
-                const uint32_t bits = __float_as_uint(softmax.probability(lines.logit(p, e))) + 1;
+                const float share = exponential(lines.logit(p, e) - softmax.largest);
+                const uint32_t bits = bits_of_product(share, softmax.inverse) + 1;
                 const uint64_t key =
                     static_cast<uint64_t>(bits) << 32 | (0xFFFFFFFFu - static_cast<uint32_t>(e));
                 if (key < last && key > best) best = key;
