@@ -71,6 +71,7 @@ smelt_status smelt_cuda_launch(const struct smelt_cuda_call *call, const struct 
                              call->operation, "launch");
 }
 
+int smelt_cuda_streaming;
 int64_t smelt_cuda_most_blocks;
 
 int64_t smelt_cuda_blocks(int64_t blocks)
@@ -128,5 +129,5 @@ int64_t smelt_view_step(const struct smelt_view *view)
 
 bool smelt_cuda_streams(const struct smelt_cuda_call *call, int64_t bytes)
 {
-    return bytes > call->device.cache_bytes;
+    return smelt_cuda_streaming && bytes > call->device.cache_bytes;
 }

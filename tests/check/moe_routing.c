@@ -29,9 +29,9 @@ static void fill_logits(struct check *c, DLTensor *logits)
 /* Experts and inner size of a case; fills the shape of the logits. */
 static int random_shape(struct check *c, int64_t *shape, int64_t *chosen)
 {
-    static const int64_t usual[] = {8, 60, 64, 128, 160, 256};
+    static const int64_t usual[] = {8, 60, 64, 128, 160, 256, 600};
     int rank = (int)check_range(c, 1, 4);
-    int64_t experts = check_chance(c, 60) ? usual[check_range(c, 0, 5)] : check_range(c, 1, 70);
+    int64_t experts = check_chance(c, 60) ? usual[check_range(c, 0, 6)] : check_range(c, 1, 70);
     check_shape(c, rank, experts, 60, shape);
     *chosen = check_chance(c, 70) ? check_range(c, 1, experts < 8 ? experts : 8) : check_range(c, 1, experts);
     if (rank > 1 && check_chance(c, 4)) shape[0] = 0;
@@ -61,7 +61,7 @@ static bool probabilities(const DLTensor *logits, int64_t row, int64_t experts, 
 static void check_row(struct check *c, const DLTensor *logits, const DLTensor *expected, const DLTensor *got,
                       int64_t row, int64_t experts, int64_t chosen)
 {
-    double p[256];
+    double p[600];
     bool usual = probabilities(logits, row, experts, p);
     for (int64_t k = 0; k < chosen; k++) {
         int64_t right = (int64_t)ref_load(expected, row * chosen + k),
@@ -84,7 +84,7 @@ static void expect_weights(DLTensor *wide, const DLTensor *logits, const DLTenso
 {
     int64_t experts = logits->shape[logits->ndim - 1], chosen = ids->shape[ids->ndim - 1];
     for (int64_t row = 0; row < ref_count(ids) / chosen; row++) {
-        double p[256], sum = 0;
+        double p[600], sum = 0;
         bool usual = probabilities(logits, row, experts, p);
         for (int64_t k = 0; k < chosen; k++) sum += p[(int64_t)ref_load(ids, row * chosen + k)];
         for (int64_t k = 0; k < chosen; k++) {

@@ -75,22 +75,41 @@ static int is_ones(const DLTensor *out, int64_t first, int64_t count)
     return right;
 }
 
-static DLTensor ones(int64_t *shape, int device)
+static DLTensor filled(float value, int64_t *shape, int device)
 {
     const int64_t count = shape[0] * shape[1];
     uint16_t *host = malloc((size_t)count * 2);
-    for (int64_t i = 0; i < count; i++) host[i] = bits_from_float(1, 1);
+    for (int64_t i = 0; i < count; i++) host[i] = bits_from_float(value, 1);
     DLTensor tensor = matrix(device_alloc((size_t)count * 2), shape, device);
     device_upload(tensor.data, host, (size_t)count * 2);
     free(host);
     return tensor;
 }
 
+/* What is equal has no distance from its mean, and no rounding may make one: the scale is 1 / sqrt(eps). */
+static void check_equal_rows(void)
+{
+    int64_t shape[] = {300, 1024};
+    const size_t count = 300 * 1024;
+    uint16_t *copy = malloc(count * 2);
+    DLTensor x = filled(3, shape, 0), out = matrix(device_alloc(count * 2), shape, 0);
+    device_fill(out.data, 0xFF, count * 2);
+    expect(smelt_layer_norm(&out, &x, NULL, NULL, NULL, NULL) == SMELT_OK, "layer_norm of equal values");
+    device_wait();
+    device_download(copy, out.data, count * 2);
+    int right = 1;
+    for (size_t i = 0; i < count; i++) right &= (copy[i] & 0x7FFF) == 0;
+    expect(right, "layer_norm of equal values is 0");
+    free(copy);
+    device_free(x.data);
+    device_free(out.data);
+}
+
 static void check_streams(void)
 {
     enum { STREAMS = 4 };
     int64_t shape[] = {512, 1024};
-    DLTensor x = ones(shape, 0), out[STREAMS];
+    DLTensor x = filled(1, shape, 0), out[STREAMS];
     for (int i = 0; i < STREAMS; i++) {
         out[i] = matrix(device_alloc(512 * 1024 * 2), shape, 0);
         device_fill(out[i].data, 0xFF, 512 * 1024 * 2);
@@ -115,7 +134,7 @@ static void check_devices(void)
     int64_t shape[] = {64, 256};
     if (device_count() < 2) return;
     device_use(1);
-    DLTensor x = ones(shape, 1), out = matrix(device_alloc(64 * 256 * 2), shape, 1);
+    DLTensor x = filled(1, shape, 1), out = matrix(device_alloc(64 * 256 * 2), shape, 1);
     device_use(0);
     expect(smelt_rms_norm(&out, &x, NULL, NULL, NULL) == SMELT_OK, "a call on another device");
     CUdevice current = -1;
@@ -143,7 +162,7 @@ static void check_large(void)
         if (smelt_cuda_driver()->MemAlloc(&memory[i], bytes)) return; /* a smaller card */
     DLTensor x = matrix((void *)(uintptr_t)memory[0], shape, 0),
              out = matrix((void *)(uintptr_t)memory[1], shape, 0);
-    DLTensor end = ones(last, 0);
+    DLTensor end = filled(1, last, 0);
     device_fill(x.data, 0, bytes);
     device_fill(out.data, 0xFF, bytes);
     device_check(smelt_cuda_driver()->MemcpyDtoDAsync(memory[0] + 2 * (CUdeviceptr)before,
@@ -166,6 +185,7 @@ int main(void)
 {
     device_start();
     check_memory();
+    check_equal_rows();
     check_streams();
     check_devices();
     check_large();

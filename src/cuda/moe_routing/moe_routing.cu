@@ -62,12 +62,20 @@ template <int kGroups, int kLanes> struct Logits {
     }
 };
 
+/* The bits of a float that has just been computed. nvcc 13.0 turns `__float_as_uint(a * b) << 2` into a
+ * product of integers, as if the bits were the value; what it cannot see through it leaves alone. */
+__device__ __forceinline__ uint32_t bits_of_product(float a, float b)
+{
+    uint32_t bits;
+    asm volatile("{\n\t.reg .f32 product;\n\tmul.rn.f32 product, %1, %2;\n\tmov.b32 %0, product;\n\t}"
+                 : "=r"(bits)
+                 : "f"(a), "f"(b));
+    return bits;
+}
+
 /* A key: the bits of the probability plus 1, then 3 minus the place among the four. 0: no expert, or chosen.
  */
-__device__ __forceinline__ uint32_t key_of(float probability, int place)
-{
-    return (__float_as_uint(probability) + 1) << 2 | (3 - place);
-}
+__device__ __forceinline__ uint32_t key_of(uint32_t bits, int place) { return (bits + 1) << 2 | (3 - place); }
 
 __device__ __forceinline__ void order(uint32_t &a, uint32_t &b)
 {
@@ -126,7 +134,7 @@ template <int kGroups, int kLanes> struct Choices {
             const int expert = Logits<kGroups, kLanes>::first(lane, g);
 #pragma unroll
             for (int i = 0; i < kFour; i++)
-                keys[g][i] = expert + i < p.experts ? key_of(e[g][i] * inverse, i) : 0;
+                keys[g][i] = expert + i < p.experts ? key_of(bits_of_product(e[g][i], inverse), i) : 0;
             order(keys[g][0], keys[g][1]), order(keys[g][2], keys[g][3]);
             order(keys[g][0], keys[g][2]), order(keys[g][1], keys[g][3]);
             order(keys[g][1], keys[g][2]);
@@ -266,7 +274,8 @@ __device__ __forceinline__ void run_generic(const smelt_moe_params &p)
         route(p, row, lane, softmax.usual(), [&](float &probability) {
             uint64_t best = 0;
             for (int64_t e = lane; e < p.experts; e += 32) {
-                const uint32_t bits = __float_as_uint(softmax.probability(lines.logit(p, e))) + 1;
+                const float share = exponential(lines.logit(p, e) - softmax.largest);
+                const uint32_t bits = bits_of_product(share, softmax.inverse) + 1;
                 const uint64_t key =
                     static_cast<uint64_t>(bits) << 32 | (0xFFFFFFFFu - static_cast<uint32_t>(e));
                 if (key < last && key > best) best = key;

@@ -84,14 +84,9 @@ __device__ __forceinline__ Statistics statistics(const Row<kKind, kVectors> &row
 template <int kKind>
 __device__ __forceinline__ void normalise(const float (&f)[kCount], const Statistics &s, float (&y)[kCount])
 {
-    const float shift = -s.centre.high * s.scale;
 #pragma unroll
-    for (int i = 0; i < kCount; i++) {
-        if (kKind != SMELT_NORM_LAYER)
-            y[i] = f[i] * s.scale;
-        else
-            y[i] = kWide ? s.centre.of(f[i]) * s.scale : fmaf(f[i], s.scale, shift);
-    }
+    for (int i = 0; i < kCount; i++)
+        y[i] = (kKind == SMELT_NORM_LAYER ? s.centre.of(f[i]) : f[i]) * s.scale; /* exactly 0 at the mean */
 }
 
 /* One vector of the output. */
