@@ -16,7 +16,7 @@ BENCH_OPTIONS ?=
 BUILD_PACKAGES = gcc libc6-dev make cmake
 TEST_PACKAGES  = $(BUILD_PACKAGES) g++ pkg-config dpkg-dev file clang libclang-rt-dev \
                  gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user python3-venv python3-dev
-METAL_PACKAGES = llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
+METAL_PACKAGES = lld-19 llvm-19-dev libclang-19-dev libclang-cpp19-dev clang-19 g++ python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) g++ python3 python3-venv python3-dev
 
 .PHONY: metal-packages all demo test bench test-cuda bench-cuda test-python wheel clean
@@ -45,6 +45,8 @@ bench: build/venv/.ready
 	@SMELT_RIVALS=bench/rivals/rival.py SMELT_RIVALS_PYTHON=build/venv/bin/python \
 	    $(BUILD)/smelt bench --rivals --json build/bench.json $(BENCH_OPTIONS)
 	@build/venv/bin/python bench/plot.py build/bench.json build/bench
+	@scripts/need $(METAL_PACKAGES) && cmake --build $(BUILD) --parallel $(JOBS) --target bench_metal >/dev/null && \
+	    $(BUILD)/bench/metal/bench_metal || echo 'custom Metal kernels are not measured' >&2
 	@echo "build/bench.json has the figures, build/bench the plots"
 
 build/venv/.ready: bench/rivals/requirements.txt
@@ -70,6 +72,7 @@ test-python: metal-packages all
 
 wheel:
 	@scripts/need $(BUILD_PACKAGES) python3-venv python3-dev
+	@scripts/need $(METAL_PACKAGES) || echo 'the wheel will be without the compiler of custom kernels' >&2
 	@scripts/wheel $(PYTHON) build/wheel-venv
 
 clean:

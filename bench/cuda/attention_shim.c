@@ -11,6 +11,13 @@ __attribute__((visibility("default"))) const struct smelt_sdpa_kernel *bench_ker
     return &smelt_sdpa_kernels[index];
 }
 
+/* May kernel `index` do this problem? */
+__attribute__((visibility("default"))) int bench_can(const smelt_sdpa_params *p, int index)
+{
+    const struct smelt_sdpa_card card = {9, 0, 132};
+    return smelt_sdpa_can(p, index, &card);
+}
+
 /* Bytes of scratch for kernel `index` (-1: chosen, returned in *chosen). */
 __attribute__((visibility("default"))) size_t bench_plan(smelt_sdpa_params *p, int index, int *chosen)
 {

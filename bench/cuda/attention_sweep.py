@@ -126,6 +126,7 @@ def compare(label, q, k, v, causal, work, mask=None, variants=({},), backends=("
     for i in kernels:
         for variant in (variants if i >= 0 or not sweep else ({},)):
             out = torch.full((*q.shape[:3], v.shape[3]), float("nan"), device=dev, dtype=q.dtype)
+            if i >= 0 and not library.bench_can(ctypes.byref(params(out, q, k, v, causal, mask=mask)), i): continue
             call, r = prepare(params(out, q, k, v, causal, mask=mask), i, **variant)
             name = ("smelt=" if i < 0 else "") + tag(r) + "".join(f"[{a[:2]}{int(b)}]" for a, b in variant.items())
             try:

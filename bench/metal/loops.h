@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The hand-written counterparts of kernels.metal: one table of loops for each ISA, built by loops_kernel.c. */
+/* The hand-written counterparts of kernels.metal: one table of loops for each ISA, built by loops_kernel.c.
+ */
 #ifndef SMELT_BENCH_METAL_LOOPS_H
 #define SMELT_BENCH_METAL_LOOPS_H
 #include <stdint.h>
@@ -16,7 +17,8 @@ struct metal_loops {
     /* 8 weights of 4 bits to a word, a scale for every 32; `scratch` holds dim floats */
     void (*q4_matvec)(const uint32_t *weights, const float *scales, const float *x, float *y, int64_t rows,
                       int64_t dim, float *scratch);
-    double (*multiply_add)(int64_t repetitions); /* chains of multiply-add; the floating-point operations done */
+    double (*multiply_add)(
+        int64_t repetitions); /* chains of multiply-add; the floating-point operations done */
 };
 
 extern const struct metal_loops metal_loops_avx2, metal_loops_avx512, metal_loops_neon, metal_loops_scalar;

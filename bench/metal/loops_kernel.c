@@ -9,7 +9,8 @@ enum { CHAINS = 12, UNROLL = 4 };
 
 static void exponential(const float *x, float *y, int64_t count)
 {
-    for (int64_t i = 0; i + VEC_WIDTH <= count; i += VEC_WIDTH) vec_store_f32(y + i, vec_exp(vec_load_f32(x + i)));
+    for (int64_t i = 0; i + VEC_WIDTH <= count; i += VEC_WIDTH)
+        vec_store_f32(y + i, vec_exp(vec_load_f32(x + i)));
 }
 
 /* The sum of f(x) over a row on four accumulators; dim is a multiple of four vectors. */
@@ -66,8 +67,8 @@ static void softmax(const float *x, float *y, int64_t rows, int64_t dim)
     }
 }
 
-static void rope(const float *x, const float *cosines, const float *sines, float *y, int64_t rows, int64_t heads,
-                 int64_t dim)
+static void rope(const float *x, const float *cosines, const float *sines, float *y, int64_t rows,
+                 int64_t heads, int64_t dim)
 {
     int64_t half = dim / 2;
     for (int64_t r = 0; r < rows; r++, cosines += half, sines += half)
@@ -80,7 +81,8 @@ static void rope(const float *x, const float *cosines, const float *sines, float
             }
 }
 
-/* A lane holds a word: x is laid out once so that the element for nibble q of VEC_WIDTH words is one vector. */
+/* A lane holds a word: x is laid out once so that the element for nibble q of VEC_WIDTH words is one vector.
+ */
 static void q4_matvec(const uint32_t *weights, const float *scales, const float *x, float *y, int64_t rows,
                       int64_t dim, float *scratch)
 {

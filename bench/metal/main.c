@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_metal [KERNEL...]: the kernels of kernels.metal beside hand-written loops of the same algorithms, on one
-   thread, by turns, for AVX-512 and AVX2. Prints medians and the ratio hand-written / kernel: 1 is as fast. */
+/* bench_metal [KERNEL...]: the kernels of kernels.metal beside hand-written loops of the same algorithms, on
+   one thread, by turns, for AVX-512 and AVX2. Prints medians and the ratio hand-written / kernel: 1 is as
+   fast. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,10 @@ struct bench_case {
     double flops; /* counted instead of a hand-written loop */
 };
 
-static void hand_exp(const struct metal_loops *l, const struct arrays *a) { l->exponential(a->x, a->expected, COUNT); }
+static void hand_exp(const struct metal_loops *l, const struct arrays *a)
+{
+    l->exponential(a->x, a->expected, COUNT);
+}
 static void hand_rms(const struct metal_loops *l, const struct arrays *a)
 {
     l->rms_norm(a->x, a->weight, a->expected, ROWS, DIM);
@@ -60,7 +64,15 @@ static const struct bench_case cases[] = {
     {"softmax", "softmax", {ROWS * 32, 1, 1}, {32, 1, 1}, 2, DIM, COUNT, hand_softmax, 0},
     {"rope", "rope", {HEAD / 2, HEADS, COUNT / HEADS / HEAD}, {HEAD / 2, 4, 1}, 4, 0, COUNT, hand_rope, 0},
     {"q4 matvec", "q4_matvec", {ROWS * 32, 1, 1}, {32, 1, 1}, 4, DIM, ROWS, hand_q4, 0},
-    {"gemm of 1024", "gemm", {SIDE, SIDE / 32, 1}, {32, 1, 1}, 3, SIDE, SIDE *SIDE, NULL, 2.0 * SIDE *SIDE *SIDE},
+    {"gemm of 1024",
+     "gemm",
+     {SIDE, SIDE / 32, 1},
+     {32, 1, 1},
+     3,
+     SIDE,
+     SIDE *SIDE,
+     NULL,
+     2.0 * SIDE *SIDE *SIDE},
 };
 
 static double now(void)
@@ -156,7 +168,9 @@ static void measure(const struct bench_case *c, const struct metal_loops *loops,
     smelt_metal_function_destroy(f);
     double ours = median(kernel, count), theirs = median(hand, count);
     printf("%-7s %-20s %9.3f ms %9.3f ms %7.2f%s\n", isa, c->name, 1e3 * ours, 1e3 * theirs, theirs / ours,
-           wrong > 1e-5 ? "   WRONG" : c->hand ? "" : "   of the FMA peak");
+           wrong > 1e-5 ? "   WRONG"
+           : c->hand    ? ""
+                        : "   of the FMA peak");
 }
 
 static char *read_file(const char *path)
@@ -188,10 +202,11 @@ int main(int count, char **names)
 #if defined(__aarch64__)
         {"neon", SMELT_ISA_NEON, &metal_loops_neon},
 #elif defined(__x86_64__)
-        {"avx512", SMELT_ISA_AVX512, &metal_loops_avx512}, {"avx2", SMELT_ISA_AVX2, &metal_loops_avx2},
+        {"avx512", SMELT_ISA_AVX512, &metal_loops_avx512},
+        {"avx2", SMELT_ISA_AVX2, &metal_loops_avx2},
 #endif
     };
-    struct arrays a = {allocate(COUNT, -1, 1, 1),      allocate(COUNT, 0, 0, 2), allocate(COUNT, 0, 0, 3),
+    struct arrays a = {allocate(COUNT, -1, 1, 1),      allocate(COUNT, 0, 0, 2),  allocate(COUNT, 0, 0, 3),
                        allocate(COUNT, 0.5f, 1.5f, 4), allocate(COUNT, -1, 1, 5), allocate(DIM, 0, 0, 6)};
     char *text = read_file(BENCH_METAL_KERNELS);
     smelt_metal_library *library;
@@ -202,7 +217,8 @@ int main(int count, char **names)
         smelt_isa_limit(isas[k].isa);
         must(smelt_metal_library_create(&library, text, NULL));
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-            if (wanted(cases[i].kernel, count, names)) measure(&cases[i], isas[k].loops, &a, library, isas[k].name);
+            if (wanted(cases[i].kernel, count, names))
+                measure(&cases[i], isas[k].loops, &a, library, isas[k].name);
         smelt_metal_library_destroy(library);
     }
     return 0;

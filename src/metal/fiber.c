@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fibers: a stack and a switch. At a barrier a simdgroup hands over to the next in the ring of those that still
-   run; when all have come to it, the first goes on. One that has returned leaves the ring. */
+/* Fibers: a stack and a switch. At a barrier a simdgroup hands over to the next in the ring of those that
+   still run; when all have come to it, the first goes on. One that has returned leaves the ring. */
 #include "metal/fiber.h"
 
 #include <pthread.h>

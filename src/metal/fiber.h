@@ -13,7 +13,7 @@ struct smelt_worker; /* what a thread needs to run threadgroups: stacks and thre
 struct smelt_fiber {
     struct smelt_simdgroup simdgroup; /* first: a kernel knows its fiber by this address */
     struct smelt_worker *worker;
-    void *stack_pointer; /* NULL: it runs on its caller's stack, alone */
+    void *stack_pointer;                 /* NULL: it runs on its caller's stack, alone */
     struct smelt_fiber *next, *previous; /* the ring of those that still run */
 };
 

@@ -32,7 +32,8 @@ struct smelt_simdgroup {
     uint32_t grid_positions[3][32];
 };
 
-/* A compiled kernel: runs one simdgroup of one threadgroup to its end, or several in turn (smelt_report_words). */
+/* A compiled kernel: runs one simdgroup of one threadgroup to its end, or several in turn
+ * (smelt_report_words). */
 typedef void smelt_simdgroup_function(struct smelt_simdgroup *);
 
 #endif

@@ -145,7 +145,8 @@ static bool write_object(LLVMModuleRef module, const struct target *target, stru
 static const char finish[] =
     "function(sroa,early-cse<memssa>,sccp,correlated-propagation,instcombine<no-verify-fixpoint>,simplifycfg,"
     "loop-mssa(loop-rotate,licm,simple-loop-unswitch),loop(indvars,loop-deletion,loop-unroll-full),sroa,"
-    "early-cse<memssa>,instcombine<no-verify-fixpoint>,gvn,sccp,correlated-propagation,bdce,instcombine<no-verify-fixpoint>,"
+    "early-cse<memssa>,instcombine<no-verify-fixpoint>,gvn,sccp,correlated-propagation,bdce,instcombine<no-"
+    "verify-fixpoint>,"
     "dse,loop-mssa(licm),simplifycfg<sink-common-insts>,loop-unroll<O2>,instcombine<no-verify-fixpoint>,"
     "loop-mssa(licm),sink,dce),globaldce";
 
@@ -187,7 +188,8 @@ bool compile_module(LLVMModuleRef module, const char *entry, bool rows, const st
     LLVMDisposeMessage(message);
     if (!run_passes(module, finish, target, log)) return false;
     join_strides(e.target, e.lanes_per_register * 4);
-    if (!run_passes(module, "function(early-cse,instcombine<no-verify-fixpoint>,dce)", target, log)) return false;
+    if (!run_passes(module, "function(early-cse,instcombine<no-verify-fixpoint>,dce)", target, log))
+        return false;
     dump(module, "finished", ir);
     return write_object(module, target, object, log);
 }

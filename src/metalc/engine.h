@@ -111,7 +111,8 @@ struct engine {
     bool full;         /* the block is written for all lanes: nobody waits anywhere else */
     bool has_full;
     bool parts; /* some branch parts lanes */
-    LLVMBasicBlockRef entry, before, begin, start, exit; /* begin: of a simdgroup, where a loop comes back to */
+    LLVMBasicBlockRef entry, before, begin, start,
+        exit; /* begin: of a simdgroup, where a loop comes back to */
     uint32_t vector_accesses, gather_accesses, scalar_accesses, serial_operations;
     bool has_barrier;
     bool has_loop; /* over the simdgroups of a threadgroup */

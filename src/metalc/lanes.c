@@ -235,8 +235,8 @@ LLVMValueRef clone_scalar(struct engine *e, LLVMValueRef i, bool base)
     return copy;
 }
 
-/* Whether base + 31 * stride stays in the range of the operand's type, so that extending or shifting each lane
-   is the same as doing so to the base. */
+/* Whether base + 31 * stride stays in the range of the operand's type, so that extending or shifting each
+   lane is the same as doing so to the base. */
 static LLVMValueRef test_extension(struct engine *e, LLVMValueRef i, const struct value *v)
 {
     LLVMValueRef source = LLVMGetOperand(i, 0), old = test_of(e, source);
@@ -430,8 +430,9 @@ void emit_instruction(struct engine *e, LLVMValueRef i)
     }
     if (v->shape.kind == SHAPE_AFFINE) {
         LLVMOpcode opcode = LLVMGetInstructionOpcode(i);
-        LLVMValueRef test =
-            opcode == LLVMZExt || opcode == LLVMSExt || opcode == LLVMLShr ? test_extension(e, i, v) : joined_tests(e, i);
+        LLVMValueRef test = opcode == LLVMZExt || opcode == LLVMSExt || opcode == LLVMLShr
+                                ? test_extension(e, i, v)
+                                : joined_tests(e, i);
         define_scalar(e, v, clone_scalar(e, i, true), v->shape.conditional ? test : NULL);
         if (!v->shape.conditional) return;
     }

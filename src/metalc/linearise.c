@@ -262,8 +262,7 @@ static void await_exits(struct engine *e, uint32_t index)
 static void emit_instructions(struct engine *e, const struct block *b)
 {
     if (!b->source) return;
-    for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i && !e->failed;
-         i = LLVMGetNextInstruction(i))
+    for (LLVMValueRef i = LLVMGetFirstInstruction(b->source); i && !e->failed; i = LLVMGetNextInstruction(i))
         if (!LLVMIsATerminatorInst(i)) emit_instruction(e, i);
 }
 
@@ -313,8 +312,7 @@ static void emit_full_block(struct engine *e, uint32_t index, LLVMBasicBlockRef 
     emit_instructions(e, b);
     if (e->failed) return;
     if (b->edge_count == 1 && e->edges[b->first_edge].back)
-        hint_loop(e, index,
-                  LLVMBuildBr(e->builder, full_target(e, e->edges[b->first_edge].to, exit)));
+        hint_loop(e, index, LLVMBuildBr(e->builder, full_target(e, e->edges[b->first_edge].to, exit)));
     else if (b->edge_count == 1)
         take_edge(e, index, &e->edges[b->first_edge], true, exit);
     else if (b->divergent)
@@ -353,8 +351,8 @@ static bool is_plain_access(const struct engine *e, LLVMValueRef i)
 }
 
 /* Whether a version without masks would be faster: there is a branch that parts lanes, or an access or a call
-   with a value that differs, other than neighbours in memory, the elements of a simdgroup_matrix and a thread's
-   own variables. */
+   with a value that differs, other than neighbours in memory, the elements of a simdgroup_matrix and a
+   thread's own variables. */
 static bool suffers_from_masks(const struct engine *e)
 {
     if (e->parts) return true;
@@ -366,7 +364,8 @@ static bool suffers_from_masks(const struct engine *e)
         if (opcode == LLVMCall)
             harmless = is_matrix_call(i) || LLVMGetIntrinsicID(LLVMGetCalledValue(i)) != 0;
         else
-            harmless = access && (private_of(e, LLVMGetOperand(i, opcode == LLVMStore)) || is_plain_access(e, i));
+            harmless =
+                access && (private_of(e, LLVMGetOperand(i, opcode == LLVMStore)) || is_plain_access(e, i));
         for (int n = 0; n < LLVMGetNumOperands(i) && !harmless; n++)
             if (shape_at(e, LLVMGetOperand(i, (unsigned)n), e->values[k].block).kind != SHAPE_UNIFORM)
                 return true;

@@ -118,9 +118,9 @@ static void store_matrix(struct engine *e, LLVMValueRef call)
     }
 }
 
-/* A branch that always goes on and that no pass can see through: LLVM schedules and assigns registers block by
-   block, and over many products at once it would keep no sum in a register. The way never taken uses the sums,
-   so that they are not moved behind it. */
+/* A branch that always goes on and that no pass can see through: LLVM schedules and assigns registers block
+   by block, and over many products at once it would keep no sum in a register. The way never taken uses the
+   sums, so that they are not moved behind it. */
 static void cut_block(struct engine *e, LLVMValueRef sums[2])
 {
     LLVMValueRef at = LLVMConstInt(e->i64, offsetof(struct smelt_simdgroup, arguments), 0);
@@ -145,9 +145,9 @@ static LLVMValueRef piece_of(struct engine *e, LLVMValueRef vector, unsigned sta
     return rearrange(e, vector, vector, from, count);
 }
 
-/* The two elements of a * b + c, a register's width of lanes at a time. In a piece a factor depends on the rows
-   of its lanes alone, or on their columns alone: pieces of the same rows, or columns, share it, and so do other
-   products with the same matrix, as equal instructions. */
+/* The two elements of a * b + c, a register's width of lanes at a time. In a piece a factor depends on the
+   rows of its lanes alone, or on their columns alone: pieces of the same rows, or columns, share it, and so
+   do other products with the same matrix, as equal instructions. */
 static void multiply_matrices(struct engine *e, LLVMValueRef call)
 {
     if (take_second(e, call, 6)) return;

@@ -41,14 +41,16 @@ static LLVMValueRef gather_load(struct engine *e, LLVMValueRef i, LLVMValueRef a
     return call_intrinsic(e, "llvm.masked.gather", overloads, 2, arguments, 4);
 }
 
-/* Addresses at a known distance from each other: their differences stay constants, which strides.c looks for. */
+/* Addresses at a known distance from each other: their differences stay constants, which strides.c looks for.
+ */
 static LLVMValueRef spread_addresses(struct engine *e, LLVMValueRef base, int64_t stride)
 {
     LLVMValueRef offsets = lane_numbers(e, e->i64, stride);
     return LLVMBuildGEP2(e->builder, e->i8, base, &offsets, 1, "");
 }
 
-static LLVMValueRef near_load(struct engine *e, LLVMValueRef i, LLVMValueRef base, int64_t stride, bool neighbours)
+static LLVMValueRef near_load(struct engine *e, LLVMValueRef i, LLVMValueRef base, int64_t stride,
+                              bool neighbours)
 {
     return neighbours ? contiguous_load(e, i, base) : gather_load(e, i, spread_addresses(e, base, stride));
 }
@@ -132,8 +134,8 @@ static void scatter_store(struct engine *e, LLVMValueRef i, LLVMValueRef value, 
     call_intrinsic(e, "llvm.masked.scatter", overloads, 2, arguments, 4);
 }
 
-static void near_store(struct engine *e, LLVMValueRef i, LLVMValueRef value, LLVMValueRef base, int64_t stride,
-                       bool neighbours)
+static void near_store(struct engine *e, LLVMValueRef i, LLVMValueRef value, LLVMValueRef base,
+                       int64_t stride, bool neighbours)
 {
     if (neighbours)
         contiguous_store(e, i, value, base);
@@ -183,8 +185,7 @@ void emit_store(struct engine *e, LLVMValueRef i)
         return;
     }
     LLVMValueRef value = vector_of(e, stored);
-    bool neighbours =
-        shape.kind == SHAPE_AFFINE && (uint64_t)shape.stride == size_of(e, LLVMTypeOf(stored));
+    bool neighbours = shape.kind == SHAPE_AFFINE && (uint64_t)shape.stride == size_of(e, LLVMTypeOf(stored));
     if (neighbours)
         e->vector_accesses += !e->full;
     else

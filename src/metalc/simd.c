@@ -167,10 +167,50 @@ static LLVMValueRef prefix(struct engine *e, const struct collective *c, LLVMVal
     return shifted(e, vector, nothing, 1, c->group);
 }
 
-/* Lane L takes v of lane indices[L]: through memory, as no common instruction does it for 32 lanes. */
+static LLVMValueRef half_of(struct engine *e, LLVMValueRef vector, unsigned half)
+{
+    unsigned from[LANES / 2];
+    for (unsigned i = 0; i < LANES / 2; i++) from[i] = half * (LANES / 2) + i;
+    return rearrange(e, vector, vector, from, LANES / 2);
+}
+
+/* AVX-512 picks from two registers, which hold 32 lanes of up to 32 bits. */
+static LLVMValueRef pick_from_registers(struct engine *e, LLVMValueRef vector, LLVMValueRef indices)
+{
+    LLVMBuilderRef b = e->builder;
+    LLVMTypeRef type = LLVMTypeOf(vector), words = LLVMVectorType(e->i32, LANES);
+    bool narrow = LLVMStoreSizeOfType(LLVMGetModuleDataLayout(e->module), LLVMGetElementType(type)) == 2;
+    LLVMTypeRef bits = narrow ? LLVMVectorType(e->i16, LANES) : words;
+    vector = LLVMBuildZExt(b, LLVMBuildBitCast(b, vector, bits, ""), words, "");
+    LLVMValueRef low = half_of(e, vector, 0), high = half_of(e, vector, 1), halves[2];
+    for (unsigned k = 0; k < 2; k++) {
+        LLVMValueRef arguments[3] = {low, half_of(e, indices, k), high};
+        halves[k] = call_intrinsic(e, "llvm.x86.avx512.vpermi2var.d.512", NULL, 0, arguments, 3);
+    }
+    unsigned all[LANES];
+    for (unsigned i = 0; i < LANES; i++) all[i] = i;
+    LLVMValueRef picked = rearrange(e, halves[0], halves[1], all, LANES);
+    return LLVMBuildBitCast(b, LLVMBuildTrunc(b, picked, bits, ""), type, "");
+}
+
+static bool fits_registers(const struct engine *e, LLVMTypeRef element)
+{
+    uint64_t size = LLVMStoreSizeOfType(LLVMGetModuleDataLayout(e->module), element);
+    return e->lanes_per_register == LANES / 2 && (size == 2 || size == 4);
+}
+
+/* Lane L takes v of lane indices[L]: where no instruction does it for 32 lanes, through memory. */
 static LLVMValueRef pick(struct engine *e, LLVMValueRef first, LLVMValueRef second, LLVMValueRef indices)
 {
     LLVMTypeRef type = LLVMTypeOf(first), element = LLVMGetElementType(type);
+    if (fits_registers(e, element)) {
+        LLVMValueRef a = pick_from_registers(e, first, indices);
+        if (!second) return a;
+        LLVMValueRef from_second = LLVMBuildICmp(
+            e->builder, LLVMIntNE, LLVMBuildAnd(e->builder, indices, splat(e, number(e, LANES)), ""),
+            splat(e, number(e, 0)), "");
+        return LLVMBuildSelect(e->builder, from_second, pick_from_registers(e, second, indices), a, "");
+    }
     LLVMValueRef slot = entry_slot(e, LLVMArrayType2(type, 2), "picked"), one = number(e, 1);
     LLVMSetAlignment(slot, 64);
     LLVMBuildStore(e->builder, first, slot);
@@ -344,10 +384,9 @@ static bool emit_context(struct engine *e, LLVMValueRef call, const char *name)
         define_scalar(e, v, argument, NULL);
     } else if (!strcmp(name, "__smelt_word")) {
         bool own = index == WORD_SIMDGROUP_INDEX;
-        define_scalar(e, v,
-                      own ? LLVMBuildLoad2(e->builder, e->i32, e->index_slot, "")
-                          : load_word(e, (unsigned)index),
-                      NULL);
+        define_scalar(
+            e, v, own ? LLVMBuildLoad2(e->builder, e->i32, e->index_slot, "") : load_word(e, (unsigned)index),
+            NULL);
     } else if (!strcmp(name, "__smelt_arena")) {
         LLVMValueRef base = load_field(e, e->pointer, offsetof(struct smelt_simdgroup, threadgroup), 8);
         LLVMValueRef at = LLVMConstInt(e->i64, index, 0);
@@ -364,8 +403,7 @@ static bool emit_context(struct engine *e, LLVMValueRef call, const char *name)
             return true;
         }
         LLVMValueRef base = LLVMBuildLoad2(e->builder, e->i32, e->position_slots[index], "");
-        if (grid)
-            base = LLVMBuildAdd(e->builder, base, load_word(e, WORD_ORIGIN + (unsigned)index), "");
+        if (grid) base = LLVMBuildAdd(e->builder, base, load_word(e, WORD_ORIGIN + (unsigned)index), "");
         define_scalar(e, v, base, NULL);
     } else {
         return false;

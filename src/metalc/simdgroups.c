@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the launcher says about a simdgroup, and the loop over the simdgroups of a threadgroup, which stands in
-   the compiled function so that what they share is computed once: addresses, sizes, constants. Kernels with
-   barriers have a fiber for each instead, and one call. */
+/* What the launcher says about a simdgroup, and the loop over the simdgroups of a threadgroup, which stands
+   in the compiled function so that what they share is computed once: addresses, sizes, constants. Kernels
+   with barriers have a fiber for each instead, and one call. */
 #include "abi.h"
 #include "engine.h"
 #include <string.h>
@@ -55,7 +55,8 @@ static LLVMValueRef active_lanes(struct engine *e, LLVMValueRef index)
 }
 
 /* Leaves the builder where a simdgroup begins, and its mask in e->mask. Every variable of the engine that a
-   thread may read before it is written begins as nothing: else the last simdgroup's would be carried along. */
+   thread may read before it is written begins as nothing: else the last simdgroup's would be carried along.
+ */
 void open_simdgroups(struct engine *e)
 {
     LLVMBuilderRef b = e->builder;
@@ -83,8 +84,7 @@ static void step_positions(struct engine *e)
     LLVMBuilderRef b = e->builder;
     LLVMValueRef carry = number(e, LANES);
     for (unsigned k = 0; k < 3; k++) {
-        LLVMValueRef moved =
-            LLVMBuildAdd(b, LLVMBuildLoad2(b, e->i32, e->position_slots[k], ""), carry, "");
+        LLVMValueRef moved = LLVMBuildAdd(b, LLVMBuildLoad2(b, e->i32, e->position_slots[k], ""), carry, "");
         LLVMValueRef size = load_word(e, WORD_THREADS_PER_THREADGROUP + k);
         LLVMValueRef over = LLVMBuildICmp(b, LLVMIntUGE, moved, size, "");
         if (k < 2) {
@@ -101,8 +101,7 @@ void close_simdgroups(struct engine *e)
     LLVMBuilderRef b = e->builder;
     if (e->has_loop) {
         LLVMBasicBlockRef finished = new_block(e, "finished");
-        LLVMValueRef next =
-            LLVMBuildAdd(b, LLVMBuildLoad2(b, e->i32, e->index_slot, ""), number(e, 1), "");
+        LLVMValueRef next = LLVMBuildAdd(b, LLVMBuildLoad2(b, e->i32, e->index_slot, ""), number(e, 1), "");
         LLVMBuildStore(b, next, e->index_slot);
         step_positions(e);
         LLVMValueRef end = load_field(e, e->i32, offsetof(struct smelt_simdgroup, end), 4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gathers and scatters that together touch every element of a stretch of memory, such as the four members of
-   float4 in each lane, or the turns of an unrolled loop over neighbours: as wide loads or stores and shuffles.
-   Runs on the finished code, where all lanes are active and addresses have settled. */
+   float4 in each lane, or the turns of an unrolled loop over neighbours: as wide loads or stores and
+   shuffles. Runs on the finished code, where all lanes are active and addresses have settled. */
 #include <stdlib.h>
 #include <string.h>
 #include "compile.h"
@@ -72,8 +72,8 @@ static LLVMValueRef read_index(LLVMValueRef index, int64_t *constant)
     return LLVMGetOperand(index, 0);
 }
 
-/* Takes constant steps, and one step that is the same for all lanes, off a pointer until something is left that
-   is the same for all lanes, too. */
+/* Takes constant steps, and one step that is the same for all lanes, off a pointer until something is left
+   that is the same for all lanes, too. */
 static bool read_address(const struct strides *s, LLVMValueRef pointer, struct address *a)
 {
     *a = (struct address){.base = pointer};
@@ -106,7 +106,10 @@ static const char *intrinsic_name(LLVMValueRef i)
     return LLVMGetValueName2(LLVMGetCalledValue(i), &length);
 }
 
-static bool is_all_ones(LLVMValueRef mask) { return LLVMIsAConstant(mask) && mask == LLVMConstAllOnes(LLVMTypeOf(mask)); }
+static bool is_all_ones(LLVMValueRef mask)
+{
+    return LLVMIsAConstant(mask) && mask == LLVMConstAllOnes(LLVMTypeOf(mask));
+}
 
 static bool read_access(const struct strides *s, LLVMValueRef call, struct access *a)
 {
@@ -125,7 +128,8 @@ static bool read_access(const struct strides *s, LLVMValueRef call, struct acces
     return a->at.stride % (int64_t)a->size == 0 && (members == 2 || members == 4 || members == MOST_MEMBERS);
 }
 
-static LLVMValueRef shuffle(struct strides *s, LLVMValueRef a, LLVMValueRef b, const unsigned *from, unsigned count)
+static LLVMValueRef shuffle(struct strides *s, LLVMValueRef a, LLVMValueRef b, const unsigned *from,
+                            unsigned count)
 {
     LLVMValueRef pattern[2 * LANES];
     LLVMTypeRef i32 = LLVMInt32TypeInContext(s->context);
@@ -134,7 +138,8 @@ static LLVMValueRef shuffle(struct strides *s, LLVMValueRef a, LLVMValueRef b, c
 }
 
 /* Every second element of a and b behind each other, from the first or the second on. */
-static LLVMValueRef every_second(struct strides *s, LLVMValueRef a, LLVMValueRef b, unsigned width, unsigned start)
+static LLVMValueRef every_second(struct strides *s, LLVMValueRef a, LLVMValueRef b, unsigned width,
+                                 unsigned start)
 {
     unsigned from[LANES];
     for (unsigned k = 0; k < width; k++) from[k] = 2 * k + start;
@@ -253,8 +258,7 @@ static struct access *find_member(struct strides *s, const struct access *a, int
 /* Nothing more can join the open accesses: loads move up to the first of them, stores down to the last. */
 static void close_accesses(struct strides *s)
 {
-    if (s->count > 1)
-        LLVMPositionBuilderBefore(s->builder, s->open[s->stores ? s->count - 1 : 0].call);
+    if (s->count > 1) LLVMPositionBuilderBefore(s->builder, s->open[s->stores ? s->count - 1 : 0].call);
     for (unsigned k = 0; k < s->count; k++) {
         struct access *group[MOST_MEMBERS] = {&s->open[k]};
         unsigned members = (unsigned)(s->open[k].at.stride / (int64_t)s->open[k].size), found = 1;
@@ -288,7 +292,8 @@ static bool separates(const struct strides *s, LLVMValueRef i)
     case LLVMAtomicRMW:
     case LLVMAtomicCmpXchg:
     case LLVMFence: return true;
-    case LLVMLoad: return s->stores || LLVMGetVolatile(i) || LLVMGetOrdering(i) != LLVMAtomicOrderingNotAtomic;
+    case LLVMLoad:
+        return s->stores || LLVMGetVolatile(i) || LLVMGetOrdering(i) != LLVMAtomicOrderingNotAtomic;
     case LLVMCall: break;
     default: return LLVMIsATerminatorInst(i) != NULL;
     }
@@ -307,8 +312,8 @@ static bool may_overlap(const struct strides *s, const struct access *a)
     for (unsigned k = 0; k < s->count; k++) {
         const struct access *b = &s->open[k];
         int64_t distance = b->at.offset - a->at.offset;
-        if (!same_stretch(&b->at, &a->at) || b->element != a->element || distance % (int64_t)a->size != 0 || distance == 0 || distance >= a->at.stride ||
-            -distance >= a->at.stride)
+        if (!same_stretch(&b->at, &a->at) || b->element != a->element || distance % (int64_t)a->size != 0 ||
+            distance == 0 || distance >= a->at.stride || -distance >= a->at.stride)
             return true;
     }
     return false;

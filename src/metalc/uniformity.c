@@ -122,8 +122,8 @@ static struct shape shape_of_right_shift(const struct engine *e, LLVMValueRef v,
     int64_t number;
     if (a.kind == SHAPE_NONE || b.kind == SHAPE_NONE) return (struct shape){0};
     if (a.kind == SHAPE_UNIFORM && b.kind == SHAPE_UNIFORM) return uniform;
-    if (a.kind != SHAPE_AFFINE || !small_constant(LLVMGetOperand(v, 1), &number) || number < 1 || number > 16 ||
-        a.stride <= 0 || a.stride % (INT64_C(1) << number) || (width != 32 && width != 64) ||
+    if (a.kind != SHAPE_AFFINE || !small_constant(LLVMGetOperand(v, 1), &number) || number < 1 ||
+        number > 16 || a.stride <= 0 || a.stride % (INT64_C(1) << number) || (width != 32 && width != 64) ||
         (LANES - 1) * a.stride >= INT64_C(1) << 30)
         return varying;
     return affine(a.stride >> number, true);

@@ -67,6 +67,9 @@ static void many_callers(void)
 
 static void child_of_a_fork(void)
 {
+#ifdef UNIT_EMULATED
+    return; /* qemu-user aborts in the child of a program with threads */
+#endif
     pid_t child = fork();
     if (!child) {
         alarm(60);

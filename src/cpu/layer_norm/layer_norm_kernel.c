@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layer_norm, compiled once per ISA. The variance is taken around the mean as float32 has it; what rounding
- * took from the mean is the mean of those differences, and corrects both the variance and the output. */
+/* layer_norm, compiled once per ISA. The variance is taken around a value near the mean; the mean of those
+ * differences corrects both the variance and the output. */
 #include "cpu/layer_norm/layer_norm_kernel.h"
 
 #include "cpu/layer_norm/layer_norm_vec.h"
@@ -8,7 +8,7 @@
 VEC void square_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf v[2];
-    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 1, 1);
+    layer_prefetch(&c->row, i);
     layer_centred(&c->row, c->mean, i, n, whole, v);
     for (int k = 0; k < 2; k++) {
         c->sum[2 * u + k] = vec_add(c->sum[2 * u + k], v[k]);
@@ -62,13 +62,14 @@ VEC void layer_rows(enum smelt_dtype x_type, enum smelt_dtype out_type, bool onc
         struct layer_moments m[SMELT_NORM_GROUP];
         count = norm_least(group, rows->rows - first);
         for (int64_t g = 0; g < count; g++)
-            m[g].mean = layer_mean(layer_row_at(x_type, order, rows, first + g, group));
+            m[g].mean = layer_mean(layer_row_at(x_type, out_type, order, rows, first + g, group));
         for (int64_t g = 0; g < count; g++)
-            m[g] = moments(layer_row_at(x_type, order, rows, first + g, group), m[g].mean, rows->eps);
+            m[g] =
+                moments(layer_row_at(x_type, out_type, order, rows, first + g, group), m[g].mean, rows->eps);
         for (int64_t g = 0; g < count; g++) {
             struct out_row c = {out_type,     once ? SMELT_F32 : out_type, once,
                                 rows->stream, .gain = rows->gain,          .shift = rows->shift};
-            c.row = layer_row_at(x_type, order, rows, first + g, group);
+            c.row = layer_row_at(x_type, out_type, order, rows, first + g, group);
             c.out = norm_row(rows, SMELT_NORM_OUT, first + g);
             c.mean = vec_set(m[g].mean), c.scale = vec_set(m[g].scale);
             c.offset = vec_set(-m[g].correction * m[g].scale);

@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mean and variance of a row, in two passes, for layer_norm and its gradient. Rows of 16-bit elements are
- * converted once: they are kept as float32, and then as differences from the mean. */
+/* Mean and variance of a row, for layer_norm and its gradient. The variance is taken around a value near the
+ * mean: the mean itself, by a pass of its own, or where all is 16 bits wide the mean of the first elements.
+ * These are part of the row, so the value is at most sqrt(dim / LAYER_SAMPLE) deviations away: what cancels
+ * stays below 16 bits. */
 #ifndef SMELT_CPU_LAYER_NORM_VEC_H
 #define SMELT_CPU_LAYER_NORM_VEC_H
 
 #include "cpu/norm/norm_vec.h"
 
-/* A row, and the next one, of which the pass for the mean fetches the first quarter. */
+enum { LAYER_SAMPLE = NORM_SUMS * NORM_STEP };
+
+/* A row, and the next one, of which the first pass fetches the first quarter and the second another, or both
+ * where only a sample is read for the mean. */
 struct layer_row {
     enum smelt_dtype dtype;
     enum norm_order order;
+    bool sampled;
     const char *x, *next;
     int64_t dim;
 };
-VEC struct layer_row layer_row_at(enum smelt_dtype dtype, enum norm_order order,
+VEC struct layer_row layer_row_at(enum smelt_dtype dtype, enum smelt_dtype out_type, enum norm_order order,
                                   const struct smelt_norm_rows *rows, int64_t r, int64_t group)
 {
-    return (struct layer_row){dtype, order, norm_row(rows, SMELT_NORM_X, r),
-                              norm_next(rows, SMELT_NORM_X, r, group), rows->dim};
+    bool sampled = dtype != SMELT_F32 && out_type != SMELT_F32;
+    return (struct layer_row){
+        dtype,    order, sampled, norm_row(rows, SMELT_NORM_X, r), norm_next(rows, SMELT_NORM_X, r, group),
+        rows->dim};
 }
 struct layer_sums {
     struct layer_row row;
@@ -27,20 +35,29 @@ struct layer_sums {
 VEC void layer_sum_step(struct layer_sums *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf x[2];
-    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 0, 1);
+    if (!c->row.sampled) norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 0, 1);
     norm_load_as(c->row.order, c->row.dtype, c->row.x, i, n, whole, x);
     for (int k = 0; k < 2; k++) c->sum[2 * u + k] = vec_add(c->sum[2 * u + k], x[k]);
 }
 VEC float layer_mean(struct layer_row row)
 {
     double total = 0;
-    for (int64_t at = 0; at < row.dim; at += NORM_PIECE) {
+    const int64_t count = row.sampled ? norm_least(row.dim, LAYER_SAMPLE) : row.dim;
+    for (int64_t at = 0; at < count; at += NORM_PIECE) {
         struct layer_sums c = {.row = row};
         norm_clear(c.sum);
-        NORM_READ(layer_sum_step, &c, at, norm_piece_end(at, row.dim));
+        NORM_READ(layer_sum_step, &c, at, norm_piece_end(at, count));
         total += norm_total(c.sum);
     }
-    return (float)(total / (double)row.dim);
+    return (float)(total / (double)count);
+}
+/* What the pass for the variance fetches of the next row. */
+VEC void layer_prefetch(const struct layer_row *row, int64_t i)
+{
+    if (row->sampled)
+        norm_prefetch(row->dtype, row->next, row->dim, i, 0, 2);
+    else
+        norm_prefetch(row->dtype, row->next, row->dim, i, 1, 1);
 }
 
 /* x - mean, and 0 behind the last element */

@@ -21,7 +21,7 @@ struct vjp_row {
 VEC void sum_step(struct vjp_row *c, int64_t i, int64_t n, bool whole, int u)
 {
     vf centred[2], h[2], gain[2];
-    norm_prefetch(c->row.dtype, c->row.next, c->row.dim, i, 1, 1);
+    layer_prefetch(&c->row, i);
     norm_prefetch(c->out_type, c->next_dout, c->row.dim, i, 0, 2);
     layer_centred(&c->row, c->mean, i, n, whole, centred);
     norm_load(c->out_type, c->dout, i, n, whole, h);
@@ -78,7 +78,7 @@ VEC void layer_vjp_rows(enum smelt_dtype x_type, enum smelt_dtype out_type,
     int64_t dim = rows->dim;
     for (int64_t r = 0; r < rows->rows; r++) {
         struct vjp_row c = {out_type, rows->stream, .gain = rows->gain};
-        c.row = layer_row_at(x_type, NORM_IN_ORDER, rows, r, 1);
+        c.row = layer_row_at(x_type, out_type, NORM_IN_ORDER, rows, r, 1);
         c.by_norm = rows->by_norm, c.by_dout = rows->by_dout;
         c.dout = norm_row(rows, SMELT_NORM_OUT, r), c.next_dout = norm_next(rows, SMELT_NORM_OUT, r, 1);
         c.dx = rows->data[SMELT_NORM_DX] ? norm_row(rows, SMELT_NORM_DX, r) : NULL;

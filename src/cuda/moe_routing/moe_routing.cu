@@ -181,11 +181,14 @@ __device__ __forceinline__ void route(const smelt_moe_params &p, int64_t row, in
         float probability = 0;
         const int found = usual ? take(probability) : k;
         sum += probability;
-        if (lane != k % 32) continue;
-        id = found, own = probability;
-        if (at_once) continue;
-        put_id(p, ids, k, found);
-        *reinterpret_cast<float *>(weights + k * p.step[SMELT_MOE_WEIGHTS]) = probability;
+        if (lane == k % 32) {
+            id = found, own = probability;
+            if (!at_once) {
+                put_id(p, ids, k, found);
+                *reinterpret_cast<float *>(weights + k * p.step[SMELT_MOE_WEIGHTS]) = probability;
+            }
+        }
+        __syncwarp();
     }
     const float factor = !p.renormalize ? 1.0f : sum > 0.0f ? 1.0f / sum : 0.0f;
     for (int k = lane; k < chosen; k += 32) {

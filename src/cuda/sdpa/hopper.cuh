@@ -171,6 +171,11 @@ __device__ __forceinline__ float shared_float(uint32_t address)
     return x;
 }
 
+__device__ __forceinline__ void store_shared(uint32_t address, float x)
+{
+    asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
+}
+
 __device__ __forceinline__ float2 shared_pair(uint32_t address)
 {
     float2 x;

@@ -158,21 +158,16 @@ template <class L> struct KeyConsumer {
                 if (scores[i] == 0.0f) slopes[i] = 0.0f;
     }
 
-    /* Queries and dout as zero where they are not finite. A logsumexp that is not a number stands for a query
-     * that no key may meet in this round. */
+    /* Queries and dout as zero where they are not finite. A query whose logsumexp is not a number meets no
+     * key in this round; where only its `left` is not finite, the gradient of values still needs it. */
     __device__ __forceinline__ void clear()
     {
         const int stage = ring.stage();
         clear_stage(shared.step(stage, 0), L::kStepBytes, exponent_bits(g.forward.type));
         for (int i = threadIdx.x % 128; i < L::kSteps; i += 128) {
-            const float lse = shared_float(shared.lse(stage) + 4 * i),
-                        left = shared_float(shared.left(stage) + 4 * i);
-            const bool sound = lse == lse && isfinite(left);
-            if (!sound)
-                asm volatile(
-                    "st.shared.f32 [%0], %2;\nst.shared.f32 [%1], %3;" ::"r"(shared.lse(stage) + 4 * i),
-                    "r"(shared.left(stage) + 4 * i), "f"(INFINITY), "f"(0.0f)
-                    : "memory");
+            const uint32_t lse = shared.lse(stage) + 4 * i, left = shared.left(stage) + 4 * i;
+            if (isnan(shared_float(lse))) store_shared(lse, INFINITY);
+            if (!isfinite(shared_float(left))) store_shared(left, 0.0f);
         }
         shared_write_fence();
         named_sync(kBarrierGroup + group, 128);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What host code passes to the kernels of the gradient: one plain struct, by value. Read by C and by CUDA C.
- */
+/* What host code passes to the kernels of the gradient: one plain struct, by value, for C and CUDA C. */
 #ifndef SMELT_CUDA_SDPA_VJP_PARAMS_H
 #define SMELT_CUDA_SDPA_VJP_PARAMS_H
 
@@ -10,7 +9,7 @@
 enum { SMELT_VJP_FLAG_ROWS = 128 };
 
 typedef struct smelt_sdpa_vjp_params {
-    smelt_sdpa_params forward; /* out is an input here; its map of q, k, v, and lse are too */
+    smelt_sdpa_params forward; /* its out and lse are inputs here */
     smelt_tensor_map dout_map;
     smelt_sdpa_view dout;       /* data NULL: counts as 0 */
     smelt_sdpa_view dq, dk, dv; /* data NULL: not wanted */
@@ -20,8 +19,8 @@ typedef struct smelt_sdpa_vjp_params {
     int64_t dsinks_stride;
     const float *dlse; /* or NULL */
     int64_t dlse_batch, dlse_head, dlse_row;
-    float *lse;            /* scratch (B, Hq, q_padded): logsumexp in units of log 2; a row that counts */
-    float *left;           /* for nothing has +inf here and 0 in left, which is dlse - sum(dout out) */
+    float *lse;            /* scratch (B, Hq, q_padded): in units of log 2; +inf where a row sees nothing */
+    float *left;           /* scratch, the same: dlse - sum(dout out); 0 there */
     uint32_t *query_flags; /* (B, Hq, blocks of queries): a tile of dq is to be computed again */
     uint32_t *key_flags;   /* (B, Hk, blocks of keys): the same of dk and dv */
     int32_t q_padded, query_blocks, key_blocks;

@@ -8,7 +8,7 @@ namespace smelt
 {
 
 typedef Vector<SMELT_TYPE> Elements;
-enum { kCount = Elements::kCount };
+enum { kCount = Elements::kCount, kAhead = 4 /* chunks */ };
 
 /* The larger one; NaN where either is. */
 __device__ __forceinline__ float larger(float a, float b) { return a != a || a > b ? a : b; }
@@ -59,16 +59,30 @@ template <bool kVectors> __device__ __forceinline__ void run(const smelt_merge_p
     for (int64_t j = lane; j < (kVectors ? p.dim / kCount : p.dim); j += p.lanes) {
         float sum[kVectors ? kCount : 1], f[kCount];
         for (int i = 0; i < (kVectors ? kCount : 1); i++) sum[i] = 0;
-#pragma unroll 4
-        for (int64_t c = 0; c < (seen ? p.chunks : 0); c++) {
-            const float weight = weights.of(p, c);
-            if (weight == 0.0f) continue;
-            if constexpr (kVectors)
-                Elements::unpack(load_once(outs + c * p.outs_chunk + j * 16), f);
-            else
-                f[0] = load_element(outs + c * p.outs_chunk + j * p.outs_step, SMELT_TYPE);
+        for (int64_t first = 0; first < (seen ? p.chunks : 0); first += kAhead) {
+            float weight[kAhead], value[kAhead];
+            uint4 raw[kAhead];
+            /* all loads are on their way before the first is used; what has no weight may hold anything */
 #pragma unroll
-            for (int i = 0; i < (kVectors ? kCount : 1); i++) sum[i] = fmaf(weight, f[i], sum[i]);
+            for (int c = 0; c < kAhead; c++) {
+                weight[c] = first + c < p.chunks ? weights.of(p, first + c) : 0.0f;
+                raw[c] = make_uint4(0, 0, 0, 0), value[c] = 0;
+                if (weight[c] == 0.0f) continue;
+                const char *const chunk = outs + (first + c) * p.outs_chunk;
+                if constexpr (kVectors)
+                    raw[c] = load_once(chunk + j * 16);
+                else
+                    value[c] = load_element(chunk + j * p.outs_step, SMELT_TYPE);
+            }
+#pragma unroll
+            for (int c = 0; c < kAhead; c++) {
+                if constexpr (kVectors)
+                    Elements::unpack(raw[c], f);
+                else
+                    f[0] = value[c];
+#pragma unroll
+                for (int i = 0; i < (kVectors ? kCount : 1); i++) sum[i] = fmaf(weight[c], f[i], sum[i]);
+            }
         }
 #pragma unroll
         for (int i = 0; i < (kVectors ? kCount : 1); i++) sum[i] *= inverse;

@@ -14,7 +14,8 @@ size_t ZSTD_CCtx_setParameter(void *context, int parameter, int value);
 unsigned ZSTD_isError(size_t code);
 const char *ZSTD_getErrorName(size_t code);
 unsigned long compressBound(unsigned long size);
-int compress2(unsigned char *to, unsigned long *room, const unsigned char *from, unsigned long size, int level);
+int compress2(unsigned char *to, unsigned long *room, const unsigned char *from, unsigned long size,
+              int level);
 int uncompress(unsigned char *to, unsigned long *room, const unsigned char *from, unsigned long size);
 unsigned long crc32(unsigned long sum, const unsigned char *bytes, unsigned count);
 
@@ -56,14 +57,16 @@ const char *ZSTD_getErrorName(size_t code)
     return "not compressed by smelt-metalc";
 }
 unsigned long compressBound(unsigned long size) { return size; }
-static int copy_with_room(unsigned char *to, unsigned long *room, const unsigned char *from, unsigned long size)
+static int copy_with_room(unsigned char *to, unsigned long *room, const unsigned char *from,
+                          unsigned long size)
 {
     size_t copied = copy(to, *room, from, size);
     if (copied == SIZE_MAX) return -5; /* Z_BUF_ERROR */
     *room = copied;
     return 0;
 }
-int compress2(unsigned char *to, unsigned long *room, const unsigned char *from, unsigned long size, int level)
+int compress2(unsigned char *to, unsigned long *room, const unsigned char *from, unsigned long size,
+              int level)
 {
     (void)level;
     return copy_with_room(to, room, from, size);
