@@ -62,7 +62,7 @@ def _tuple(values):
 
 
 def _with_gradient(gradient, define):
-    """``gradient(values, results, cotangents)`` with the gradient of what is defined: zeros, which MLX would take, would be wrong."""
+    """``gradient(values, results, cotangents)`` with a gradient by what is defined; MLX would take zeros."""
     function = mx.custom_function(gradient)
 
     @function.vjp
