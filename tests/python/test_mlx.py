@@ -337,15 +337,67 @@ def test_gradients_of_attention():
     assert all(worst(x, y) < 1e-5 for x, y in zip(a, b))
 
 
+def more_derivatives_agree(mine, theirs, inputs, tolerance=1e-4):
+    """Gradients of gradients, of a loss in which the cotangent depends on the inputs too, and forward mode."""
+    numbers, inputs = tuple(range(len(inputs))), list(inputs)
+    weights = [mx.random.normal(i.shape) for i in inputs]
+
+    def twice(f):
+        loss = lambda *a: sum((r.astype(mx.float32).square() * r).sum() for r in f(*a))  # noqa: E731
+        first = lambda *a: mx.vjp(lambda *a: [loss(*a)], list(a), [mx.array(1.0)])[1]  # noqa: E731
+        second = lambda *a: [sum((g * w).sum() for g, w in zip(first(*a), weights))]  # noqa: E731
+        return mx.vjp(second, inputs, [mx.array(1.0)])[1]
+
+    tangents = [w.astype(i.dtype) for w, i in zip(weights, inputs)]
+    pairs = [twice(f) for f in (mine, theirs)], [mx.jvp(f, inputs, tangents)[1] for f in (mine, theirs)]
+    for ours, others in pairs:
+        assert len(ours) == len(others)
+        for a, b in zip(ours, others):
+            assert a.shape == b.shape and a.dtype == b.dtype
+            assert worst(a, b) <= tolerance * mx.abs(b).max().item()
+
+
+def test_more_derivatives_of_norms():
+    x, e, w, b = (mx.random.normal(s) for s in ((2, 4, 33), (2, 4, 33), (33,), (33,)))
+    one = lambda f: lambda *a: (f(*a),)  # noqa: E731
+    more_derivatives_agree(one(lambda x: fast.rms_norm(x, None, 1e-5)), one(lambda x: rms_norm(x, None, 1e-5)), (x,))
+    more_derivatives_agree(one(lambda x, w: fast.rms_norm(x, w, 1e-5)), one(lambda x, w: rms_norm(x, w, 1e-5)), (x, w))
+    gemma = lambda x, w: fast.rms_norm(x, w, 1e-5, weight_offset=1.0)  # noqa: E731
+    more_derivatives_agree(one(gemma), one(lambda x, w: rms_norm(x, 1 + w, 1e-5)), (x, w))
+    for given in ((x, w, b), (x, w), (x,)):
+        ours, theirs = (one(lambda *a, f=f: f(*a, *[None] * (3 - len(a)), 1e-5)) for f in (fast.layer_norm, layer_norm))
+        more_derivatives_agree(ours, theirs, given)
+    ours = lambda e, x, w, b: fast.norm_add(e, x, w, 1e-5, scalar=b)  # noqa: E731
+    more_derivatives_agree(one(ours), one(lambda e, x, w, b: (e + rms_norm(x, w, 1e-5)) * b), (e, x, w, b))
+    ours = lambda e, x, w, b: fast.residual_norm(e, x, w, 1e-5, scalar=b)  # noqa: E731
+    more_derivatives_agree(ours, lambda e, x, w, b: (rms_norm(e + x, w, 1e-5) * b, e + x), (e, x, w, b))
+    half = x.astype(mx.bfloat16)
+    ours = one(lambda x, w: fast.rms_norm(x, w, 1e-5))
+    more_derivatives_agree(ours, one(lambda x, w: rms_norm(x, w, 1e-5)), (half, w), 2e-2)
+
+
+def test_tangents_of_some_inputs():
+    x, w = mx.random.normal((4, 8)), mx.random.normal((8,))
+    a, b = (mx.jvp(lambda x, f=f: f(x, w, 1e-5), [x], [w + x])[1][0] for f in (fast.rms_norm, rms_norm))
+    assert worst(a, b) < 1e-5
+
+
+def test_more_derivatives_of_rope():
+    x = mx.random.normal((2, 3, 5, 16))
+    for traditional in (False, True):
+        ours = lambda x: (rope(x, 8, traditional, offset=3),)  # noqa: B023, E731
+        more_derivatives_agree(ours, lambda x: (rotate(x, 8, traditional, 1e4, 1.0, 3),), (x,), 1e-5)  # noqa: B023
+
+
 def test_derivatives_that_there_are_not():
     x = mx.random.normal((2, 8))
-    norm = lambda x: fast.rms_norm(x, None, 1e-5)  # noqa: E731
-    first = mx.grad(lambda x: norm(x).square().sum())
+    gate = lambda x: smelt.swiglu(x, x)  # noqa: E731
+    first = mx.grad(lambda x: gate(x).square().sum())
     for call in (
-        lambda: mx.jvp(norm, [x], [x]),
+        lambda: mx.jvp(gate, [x], [x]),
         lambda: mx.grad(lambda x: first(x).square().sum())(x),
-        lambda: mx.vmap(norm)(x[None]),
-        lambda: mx.compile(norm)(x),
+        lambda: mx.vmap(gate)(x[None]),
+        lambda: mx.compile(gate)(x),
     ):
         with pytest.raises((NotImplementedError, ValueError)):
             mx.eval(call())
