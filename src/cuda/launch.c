@@ -71,7 +71,7 @@ smelt_status smelt_cuda_launch(const struct smelt_cuda_call *call, const struct 
                              call->operation, "launch");
 }
 
-int smelt_cuda_streaming;
+int smelt_cuda_streaming = 1;
 int64_t smelt_cuda_most_blocks;
 
 int64_t smelt_cuda_blocks(int64_t blocks)

@@ -54,8 +54,8 @@ int64_t smelt_view_step(const struct smelt_view *view);
 extern int64_t smelt_cuda_most_blocks;
 int64_t smelt_cuda_blocks(int64_t blocks);
 
-/* Whether an output of so many bytes is written past the cache: with smelt_cuda_streaming, which measurements
- * set, those that are larger than it. Plain stores are written back in larger pieces. */
+/* Whether an output of so many bytes is written past the cache: unless measurements clear
+ * smelt_cuda_streaming, those that are larger than it. */
 extern int smelt_cuda_streaming;
 bool smelt_cuda_streams(const struct smelt_cuda_call *call, int64_t bytes);
 
