@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One decoding step of a small attention layer with smelt: the residual is added and normalised, queries and keys are
- * rotated, the new key and value go into the cache, and the query attends to what the cache holds so far. Nothing is
- * copied: heads, cache slices and the (batch, token, head, feature) order are strides.
+/* One decoding step of a small attention layer with smelt: the residual is added and normalised, queries and
+ * keys are rotated, the new key and value go into the cache, and the query attends to what the cache holds so
+ * far. Nothing is copied: heads, cache slices and the (batch, token, head, feature) order are strides.
  *
  *     cc decoder_step.c $(pkg-config --cflags --libs smelt) -lm && ./a.out */
 #include <math.h>
@@ -25,17 +25,23 @@ struct tensor {
     DLTensor dl;
     int64_t shape[4], strides[4];
 };
-static struct tensor *describe(struct tensor *t, float *data, int rank, const int64_t *shape, const int64_t *strides)
+static struct tensor *describe(struct tensor *t, float *data, int rank, const int64_t *shape,
+                               const int64_t *strides)
 {
     memcpy(t->shape, shape, (size_t)rank * sizeof *shape);
     memcpy(t->strides, strides, (size_t)rank * sizeof *strides);
-    t->dl = (DLTensor){.data = data, .device = {kDLCPU, 0}, .ndim = rank, .dtype = {kDLFloat, 32, 1},
-                       .shape = t->shape, .strides = t->strides};
+    t->dl = (DLTensor){.data = data,
+                       .device = {kDLCPU, 0},
+                       .ndim = rank,
+                       .dtype = {kDLFloat, 32, 1},
+                       .shape = t->shape,
+                       .strides = t->strides};
     return t;
 }
 
 static float residual[HIDDEN], x[HIDDEN], weight[HIDDEN], normed[HIDDEN];
-static float query[HEADS * DIM], key[KV_HEADS * DIM], value[KV_HEADS * DIM], attended[HEADS * DIM], lse[HEADS];
+static float query[HEADS * DIM], key[KV_HEADS * DIM], value[KV_HEADS * DIM], attended[HEADS * DIM],
+    lse[HEADS];
 static float key_cache[KV_HEADS][CACHE][DIM], value_cache[KV_HEADS][CACHE][DIM];
 
 static void add_and_normalise(void)
@@ -94,6 +100,7 @@ int main(void)
     }
     double sum = 0;
     for (int i = 0; i < HIDDEN; i++) sum += (double)attended[i] * attended[i];
-    printf("smelt %s: %d steps, |attention|^2 = %.4f, logsumexp of head 0 = %.4f\n", smelt_version(), STEPS, sum, lse[0]);
+    printf("smelt %s: %d steps, |attention|^2 = %.4f, logsumexp of head 0 = %.4f\n", smelt_version(), STEPS,
+           sum, lse[0]);
     return isfinite(sum) && isfinite(lse[0]) ? 0 : 1;
 }

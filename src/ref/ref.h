@@ -18,7 +18,8 @@ enum smelt_dtype ref_dtype(const DLTensor *tensor);
 double ref_round(enum smelt_dtype dtype, double value);
 
 void ref_glu(DLTensor *out, const DLTensor *gate, const DLTensor *up, smelt_activation activation);
-void ref_rms_norm(DLTensor *out, const DLTensor *x, const DLTensor *weight, const smelt_norm_options *options);
+void ref_rms_norm(DLTensor *out, const DLTensor *x, const DLTensor *weight,
+                  const smelt_norm_options *options);
 void ref_glu_vjp(DLTensor *dgate, DLTensor *dup, const DLTensor *gate, const DLTensor *up,
                  const DLTensor *dout, smelt_activation activation);
 void ref_rope(DLTensor *out, const DLTensor *x, const smelt_rope_options *options);

@@ -61,8 +61,9 @@ typedef struct smelt_norm_columns_params {
     X(smelt_rms_norm_vjp_1, SMELT_NORM_RMS, 1)                                                               \
     X(smelt_rms_norm_vjp_2, SMELT_NORM_RMS, 2)                                                               \
     X(smelt_layer_norm_vjp_1, SMELT_NORM_LAYER, 1)                                                           \
-    X(smelt_layer_norm_vjp_2, SMELT_NORM_LAYER, 2) X(smelt_norm_add_vjp_1, SMELT_NORM_ADD_TO, 1)             \
-        X(smelt_norm_add_vjp_2, SMELT_NORM_ADD_TO, 2) X(smelt_residual_norm_vjp_1, SMELT_NORM_OF_SUM, 1)     \
+    X(smelt_layer_norm_vjp_2, SMELT_NORM_LAYER, 2)                                                           \
+    X(smelt_norm_add_vjp_1, SMELT_NORM_ADD_TO, 1) X(smelt_norm_add_vjp_2, SMELT_NORM_ADD_TO, 2)              \
+        X(smelt_residual_norm_vjp_1, SMELT_NORM_OF_SUM, 1)                                                   \
             X(smelt_residual_norm_vjp_2, SMELT_NORM_OF_SUM, 2)
 /* in the image of all types */
 #define SMELT_NORM_GENERIC_ROWS(X)                                                                           \

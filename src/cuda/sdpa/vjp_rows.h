@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Hopper kernels of the gradient that are built, by head size.
  *
- * KEYS(D, Dv, queries a step, stages, which, ahead, general): gradients of 128 keys a block; which = 1 dk, 2 dv,
- * 3 both in one; ahead: as VjpLayout. QUERIES(D, Dv, keys a step, stages, ahead, general): of 128 queries.
- * General kernels know masks and soft capping. The first row that fits is taken. Smaller head sizes run on the
- * next larger row: the tensor copies fill with zeros. */
+ * KEYS(D, Dv, queries a step, stages, which, ahead, general): gradients of 128 keys a block; which = 1 dk, 2
+ * dv, 3 both in one; ahead: as VjpLayout. QUERIES(D, Dv, keys a step, stages, ahead, general): of 128
+ * queries. General kernels know masks and soft capping. The first row that fits is taken. Smaller head sizes
+ * run on the next larger row: the tensor copies fill with zeros. */
 #ifndef SMELT_CUDA_SDPA_VJP_ROWS_H
 #define SMELT_CUDA_SDPA_VJP_ROWS_H
 
