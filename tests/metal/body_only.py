@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """mx.fast.metal_kernel's form: generated signatures, attributes, templates, strides, init_value, errors."""
-import sys
 
 import numpy as np
 
+import smelt_metal
 from smelt_metal import COMPILE_ERROR, INVALID_ARGUMENT, Error, Kernel
 
 r = np.random.default_rng(1)
@@ -173,14 +173,4 @@ def errors():
 TESTS = [basic, args, strides, helper, attributes, positions, modes, atomics, dtypes, same_name, errors]
 
 if __name__ == "__main__":
-    failed = 0
-    for test in TESTS:
-        if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
-            continue
-        try:
-            test()
-            print(f"ok   {test.__name__}")
-        except Exception as error:  # every test reports
-            failed += 1
-            print(f"FAIL {test.__name__}: {type(error).__name__}: {str(error)[:1500]}")
-    sys.exit(failed != 0)
+    smelt_metal.main(TESTS)

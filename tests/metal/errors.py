@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import tempfile
 
 import numpy as np
@@ -166,14 +165,4 @@ def cache():
 TESTS = [text, folders, bindings, compiler, broken_compilers, large_texts, cache]
 
 if __name__ == "__main__":
-    failed = 0
-    for test in TESTS:
-        if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
-            continue
-        try:
-            test()
-            print(f"ok   {test.__name__}")
-        except Exception as error:  # every test reports
-            failed += 1
-            print(f"FAIL {test.__name__}: {type(error).__name__}: {str(error)[:1200]}")
-    sys.exit(failed != 0)
+    smelt_metal.main(TESTS)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The language, kernel by kernel of features.metal, against NumPy."""
 import os
-import sys
 
 import numpy as np
 
+import smelt_metal
 from smelt_metal import Library
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -257,14 +257,4 @@ TESTS = [sum_before_break, sum_after_loop, sum_then_return, endless_with_break, 
          lanes, matrices, early_return, declarations]
 
 if __name__ == "__main__":
-    failed = 0
-    for test in TESTS:
-        if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
-            continue
-        try:
-            test()
-            print(f"ok   {test.__name__}")
-        except Exception as error:  # every test reports
-            failed += 1
-            print(f"FAIL {test.__name__}: {type(error).__name__}: {str(error)[:1200]}")
-    sys.exit(failed != 0)
+    smelt_metal.main(TESTS)

@@ -2,6 +2,7 @@
 """smelt/metal.h through ctypes, for the tests: whole files and body-only kernels over NumPy arrays."""
 import ctypes as c
 import os
+import sys
 
 import numpy as np
 
@@ -192,3 +193,18 @@ class Kernel:
                               c.pointer(c.c_float(init_value)) if init_value is not None else None, len(arrays), len(outputs))
         check(lib.smelt_kernel_launch(self.handle, c.byref(launch), threads(num_threads)))
         return outputs
+
+
+def main(tests):
+    """Runs the tests named on the command line, or all; each reports."""
+    failed = 0
+    for test in tests:
+        if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
+            continue
+        try:
+            test()
+            print(f"ok   {test.__name__}")
+        except Exception as error:  # every test reports
+            failed += 1
+            print(f"FAIL {test.__name__}: {type(error).__name__}: {str(error)[:1500]}")
+    sys.exit(failed != 0)
